@@ -1,0 +1,129 @@
+"""One root error: what happened, where, how to mend it, and the exit code of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns; the table in docs/exit-codes.md says the same."""
+
+    CONVERGED = 0
+    NOT_CONVERGED = 1  # a health check did not hold, or a node failed
+    CHANGES_PENDING = 2  # only with `plan --exit-code`
+    INVALID_PLAYBOOK = 3
+    ENGINE_UNAVAILABLE = 4
+    IMAGE_UNAVAILABLE = 5
+    NAME_TAKEN = 6
+    NODE_NOT_STARTED = 7
+    LOCKED = 8
+    NO_SUCH_PROJECT = 9  # nothing to act on, or more than one project and none named
+    OUT_OF_SPACE = 10
+    ADDRESS_UNAVAILABLE = 11  # a port, subnet or address that cannot be had
+    ENGINE_FAILED = 12  # the engine answered, but not with what was asked
+    USAGE = 64
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+class OrchestrateError(Exception):
+    """Root of everything this program raises on purpose.
+
+    Args:
+        what: what is wrong, one sentence without a full stop.
+        fix: what the reader can do about it, one sentence, or empty.
+    """
+
+    exit_code: ExitCode = ExitCode.INTERNAL
+
+    def __init__(self, what: str, *, fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.fix}" if self.fix else self.what
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing wrong with a playbook. Lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+    path: str  # dotted path into the playbook, e.g. `ranks.env.RANK`; empty for the document
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: "
+        path = f"{self.path}: " if self.path else ""
+        fix = f"; {self.fix}" if self.fix else ""
+        return f"{where}{path}{self.what}{fix}"
+
+
+class InvalidPlaybook(OrchestrateError):
+    """The playbook cannot be used; carries every fault of the file, in file order."""
+
+    exit_code = ExitCode.INVALID_PLAYBOOK
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(sorted(faults))
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class EngineUnavailable(OrchestrateError):
+    """The engine does not answer, or not within the deadline of the call."""
+
+    exit_code = ExitCode.ENGINE_UNAVAILABLE
+
+
+class EngineFailed(OrchestrateError):
+    """The engine answered with an error that no other class names."""
+
+    exit_code = ExitCode.ENGINE_FAILED
+
+
+class ImageUnavailable(OrchestrateError):
+    """The image is not here and could not be built or pulled."""
+
+    exit_code = ExitCode.IMAGE_UNAVAILABLE
+
+
+class NameTaken(OrchestrateError):
+    """An object that is not ours bears a name that the playbook needs."""
+
+    exit_code = ExitCode.NAME_TAKEN
+
+
+class NodeNotStarted(OrchestrateError):
+    """The engine refused to start a node: its command, mounts or limits."""
+
+    exit_code = ExitCode.NODE_NOT_STARTED
+
+
+class Locked(OrchestrateError):
+    """Another apply or destroy of the same project is under way."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class NoSuchProject(OrchestrateError):
+    """No project of that name, or several and none was named."""
+
+    exit_code = ExitCode.NO_SUCH_PROJECT
+
+
+class OutOfSpace(OrchestrateError):
+    """The disk that the engine or the run folder is on is full."""
+
+    exit_code = ExitCode.OUT_OF_SPACE
+
+
+class AddressUnavailable(OrchestrateError):
+    """A port, subnet or address that is taken or cannot be used."""
+
+    exit_code = ExitCode.ADDRESS_UNAVAILABLE
