@@ -1,0 +1,1 @@
+"""YAML text -> Playbook: the language, its loader, its schema."""

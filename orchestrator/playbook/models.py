@@ -1,0 +1,220 @@
+"""The playbook language as models: the single source of the schema and the reference page.
+
+Field names are the keys of the YAML, but for durations and sizes, whose attributes carry their
+unit: `within` -> `within_s`, `every` -> `every_s`, `timeout` -> `timeout_s`, `memory` ->
+`memory_bytes`, `shm_size` -> `shm_bytes`. Seconds are floats, bytes are ints.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from orchestrator.playbook.health import (
+    CHECK_KINDS,
+    CHECKS,
+    Check,
+    Completed,
+    HealthCheck,
+    Joined,
+    Loss,
+    Progress,
+    Training,
+)
+from orchestrator.playbook.language import Duration, Section, Version
+from orchestrator.playbook.ranks import MAX_NODES, Mount, PerNode, Ranks, Resources
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,39}$"
+NETWORK_NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$"
+# The grammar of image references (distribution/reference), digests limited to sha256. It also
+# keeps a tag from being read as an option of the engine's command line.
+IMAGE_PATTERN = (
+    r"^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?/)?"
+    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$"
+)
+
+
+class Build(Section):
+    """How the image is made when it is not to be pulled."""
+
+    context: str = Field(
+        default=".",
+        min_length=1,
+        max_length=4096,
+        description="Folder that the build sees, relative to the playbook's folder; it may lie "
+        "outside of it.",
+        examples=[".."],
+    )
+    dockerfile: str = Field(
+        default="Dockerfile",
+        min_length=1,
+        max_length=4096,
+        description="Dockerfile, relative to `context`.",
+        examples=["docker/Dockerfile"],
+    )
+    args: dict[str, str] = Field(
+        default_factory=dict,
+        description="Build arguments (`ARG` in the Dockerfile). Not for secrets: they stay in "
+        "the image's history.",
+        examples=[{"BASE_IMAGE": "python:3.12-slim"}],
+    )
+    requirements: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="pip requirements that the Dockerfile installs, relative to `context`. Their "
+        "wheels are downloaded on this machine when the build cannot reach a package index.",
+        examples=["docker/requirements.txt"],
+    )
+
+
+class Image(Section):
+    """The image that every node runs."""
+
+    tag: str = Field(
+        pattern=IMAGE_PATTERN,
+        max_length=512,
+        description="Name of the image: `name:tag`, or pinned as `name@sha256:…`.",
+        examples=["qwen-fsdp:local"],
+    )
+    build: Build | None = Field(
+        default=None,
+        description="How to build the image; rebuilt when its inputs change. Leave it out for "
+        "an image that is here or can be pulled.",
+        examples=[{"context": "..", "dockerfile": "docker/Dockerfile"}],
+    )
+    pull: Literal["never", "missing", "always"] = Field(
+        default="missing",
+        description="When to fetch an image that is not built here.",
+        examples=["never"],
+    )
+
+
+class Network(Section):
+    """The private network that the nodes share."""
+
+    name: str | None = Field(
+        default=None,
+        pattern=NETWORK_NAME_PATTERN,
+        description="Name of the network. Default: the playbook's name followed by `-net`.",
+        examples=["two-rank-net"],
+    )
+    internal: bool = Field(
+        default=True,
+        description="Whether nodes have no way out of the network.",
+        examples=[False],
+    )
+    external: bool = Field(
+        default=False,
+        description="Whether the network is not ours: it must exist, and is never removed.",
+        examples=[True],
+    )
+
+
+class Rendezvous(Section):
+    """How the ranks find each other. MASTER_ADDR is always node 0's name on the network."""
+
+    backend: Literal["auto", "gloo", "nccl"] = Field(
+        default="auto",
+        description="Backend of the process group; `auto` follows the GPU mode (cpu: gloo).",
+        examples=["gloo"],
+    )
+    port: int = Field(
+        default=29500,
+        ge=1024,
+        le=65535,
+        description="Port on which rank 0 listens inside its node; none is published.",
+        examples=[29500],
+    )
+    timeout_s: Duration = Field(
+        default=60.0,
+        gt=0,
+        validation_alias="timeout",
+        description="How long a rank waits for the others before it gives up.",
+        examples=["60s", "5m"],
+    )
+
+
+class Gpu(Section):
+    """How nodes share the machine's GPUs."""
+
+    mode: Literal["cpu"] = Field(
+        default="cpu",
+        description="`cpu`: nodes see no GPU. Other modes are planned.",
+        examples=["cpu"],
+    )
+
+
+class Security(Section):
+    """How far nodes are locked in."""
+
+    profile: Literal["default"] = Field(
+        default="default",
+        description="`default`: all capabilities dropped, no new privileges, limits, no way out "
+        "of the network; an unmodified training script still works. Other profiles are planned.",
+        examples=["default"],
+    )
+
+
+class Playbook(Section):
+    """A simulated training cluster: what shall run, and what must hold."""
+
+    version: Version = Field(
+        description="Version of the playbook language.",
+        examples=[1],
+    )
+    name: str = Field(
+        pattern=NAME_PATTERN,
+        description="Name of the project: lower-case letters, digits and `-`, at most 40. It "
+        "names every object that the playbook owns.",
+        examples=["two-rank"],
+    )
+    image: Image = Field(description="The image that every node runs.")
+    network: Network = Field(
+        default=Network(), description="The private network that the nodes share."
+    )
+    ranks: Ranks = Field(description="The nodes that form one process group.")
+    rendezvous: Rendezvous = Field(
+        default=Rendezvous(), description="How the ranks find each other."
+    )
+    gpu: Gpu = Field(default=Gpu(), description="How nodes share the machine's GPUs.")
+    security: Security = Field(default=Security(), description="How far nodes are locked in.")
+    health_checks: tuple[HealthCheck, ...] = Field(
+        default=(),
+        description="What must hold for the run to count as converged; apply waits for these and "
+        "for nothing else. Each kind at most once.",
+        examples=[["joined", {"completed": {"within": "5m"}}]],
+    )
+    on_failure: Literal["stop", "keep"] = Field(
+        default="stop",
+        description="When a node fails: `stop` the others, keeping containers and logs, or "
+        "`keep` them running.",
+        examples=["keep"],
+    )
+
+
+__all__ = [
+    "CHECKS",
+    "CHECK_KINDS",
+    "MAX_NODES",
+    "Build",
+    "Check",
+    "Completed",
+    "Gpu",
+    "HealthCheck",
+    "Image",
+    "Joined",
+    "Loss",
+    "Mount",
+    "Network",
+    "PerNode",
+    "Playbook",
+    "Progress",
+    "Ranks",
+    "Rendezvous",
+    "Resources",
+    "Security",
+    "Training",
+]
