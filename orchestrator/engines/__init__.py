@@ -1,0 +1,1 @@
+"""Where nodes run. `base` is the one interface; the other modules do not import each other."""

@@ -1,0 +1,129 @@
+"""The one interface between this program and whatever runs the nodes.
+
+An engine observes and performs; it decides nothing. Every method returns within a
+deadline of its own or raises one of the types in `orchestrator.errors`. Engines keep
+what they must remember on their own objects (labels), so any of these calls works from
+another process than the one that created them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+from orchestrator.state import (
+    EngineTraits,
+    ImageSpec,
+    NetworkSpec,
+    NodeSpec,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedState,
+    ProjectSummary,
+    RunIdentity,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look at besides the objects that bear the project's label.
+
+    The names are those a playbook needs: an object that bears one of them and is not
+    the project's comes back as a `ForeignObject`.
+    """
+
+    project: str
+    image_tag: str | None = None
+    network: str | None = None
+    network_is_external: bool = False
+    node_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a node's output, stdout and stderr alike, without its line end.
+
+    `at_s` is the engine's own time of the line, seconds since the epoch. A line longer
+    than the reader's bound arrives in pieces, all but the first marked as continued.
+    """
+
+    node_rank: int
+    at_s: float
+    text: bytes
+    continued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """A node has ended and every byte of its log was handed over."""
+
+    node_rank: int
+
+
+OnLine = Callable[[str], None]
+"""Takes one line of progress text."""
+
+OnLog = Callable[[LogLine | LogEnd], None]
+"""Takes what comes from the nodes' logs; called from one thread at a time."""
+
+
+class Engine(Protocol):
+    """What every engine can do. Optional abilities are protocols of their own."""
+
+    @property
+    def traits(self) -> EngineTraits:
+        """What the engine has; fixed for its lifetime."""
+
+    def observe(self, query: Query) -> ObservedState:
+        """Look at one project. Changes nothing."""
+
+    def observe_nodes(self, project: str) -> tuple[ObservedNode, ...]:
+        """The project's nodes alone, in rank order: the cheap call for a loop."""
+
+    def projects(self) -> tuple[ProjectSummary, ...]:
+        """Every project on this engine, by name, found by labels alone."""
+
+    def build_image(self, image: ImageSpec, on_line: OnLine) -> None:
+        """Build `image.tag` from `image.recipe`. Raises ImageUnavailable."""
+
+    def pull_image(self, image: ImageSpec, on_line: OnLine) -> None:
+        """Fetch `image.tag`. Raises ImageUnavailable."""
+
+    def create_network(self, network: NetworkSpec, project: str) -> None:
+        """Create the network, labelled as the project's."""
+
+    def remove_network(self, network: ObservedNetwork) -> None:
+        """Remove a network; one that is gone already is no error."""
+
+    def start_nodes(
+        self, nodes: Sequence[NodeSpec], identity: RunIdentity, on_started: Callable[[str], None]
+    ) -> None:
+        """Create and start the nodes, several at a time; `on_started` gets each name.
+
+        After an error no further node is started; those that were stay as they are.
+        """
+
+    def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
+        """SIGTERM to all at once, SIGKILL to those that still run after `grace_s`."""
+
+    def remove_nodes(self, nodes: Sequence[ObservedNode]) -> None:
+        """Remove the nodes, with force; one that is gone already is no error."""
+
+    def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
+        """Hand over every line from each node's start, live, merged as they come.
+
+        Each node's lines are followed by its `LogEnd` once it has ended and nothing more
+        will come. Returns after the last `LogEnd`, or soon after `stop` is set.
+        """
+
+    def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
+        """Hand over what the nodes have written so far, node by node, and return.
+
+        A node that has ended gets its `LogEnd`.
+        """
+
+    def save_log(self, node: ObservedNode, path: Path) -> None:
+        """Write the node's whole output, byte for byte, to `path`, atomically."""

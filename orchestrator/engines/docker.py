@@ -1,0 +1,372 @@
+"""Nodes as containers on a Docker engine.
+
+python-on-whales renders the arguments of what is created, through a client whose every
+call is bounded by `timeout`. What it has no word for (an internal network), or forks
+once per object, goes through `DockerCli`. It is imported when first needed: looking
+and destroying do without, and its import costs as much as ten docker calls.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.engines import docker_logs
+from orchestrator.engines.base import LogEnd, LogLine, OnLine, OnLog, Query
+from orchestrator.engines.docker_cli import DockerCli, to_error
+from orchestrator.engines.docker_inspect import (
+    image_from_inspect,
+    is_ours,
+    network_from_inspect,
+    node_from_inspect,
+)
+from orchestrator.engines.docker_options import create_options
+from orchestrator.errors import EngineUnavailable, ImageUnavailable, OrchestrateError
+from orchestrator.images.builder import ImageBuilder
+from orchestrator.state import (
+    LABEL_PLAYBOOK,
+    LABEL_PROJECT,
+    EngineTraits,
+    ForeignObject,
+    ImageSpec,
+    NetworkSpec,
+    NodeSpec,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedState,
+    ProjectSummary,
+    RunIdentity,
+)
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
+
+PARALLEL = 8
+"""Containers worked on at once: the daemon is the limit, more workers do not help."""
+
+CALL_DEADLINE_S = 60.0
+PULL_DEADLINE_S = 3600.0
+
+TRAITS = EngineTraits(
+    name="docker",
+    has_images=True,
+    has_networks=True,
+    is_isolated=True,
+    # CUDA images preset "all": without this a default NVIDIA runtime shows every GPU.
+    node_env={"NVIDIA_VISIBLE_DEVICES": "void"},
+)
+
+
+class DockerEngine:
+    """An `Engine` on the Docker engine that the `docker` command talks to."""
+
+    traits = TRAITS
+
+    def __init__(self, *, cache_dir: Path) -> None:
+        self._cli = DockerCli()
+        self._cache_dir = cache_dir
+
+    # -- looking ---------------------------------------------------------------
+
+    def observe(self, query: Query) -> ObservedState:
+        """See `Engine.observe`: at most five docker processes, whatever the number of nodes."""
+        with ThreadPoolExecutor(3) as pool:
+            image = pool.submit(self._observe_image, query.image_tag)
+            networks = pool.submit(self._observe_networks, query)
+            containers = self._containers(_wanted(query))
+        nodes = _ours(containers, query.project)
+        found_networks, foreign_networks = networks.result()
+        return ObservedState(
+            project=query.project,
+            image=image.result(),
+            networks=found_networks,
+            nodes=nodes,
+            foreign=(*_foreign_containers(containers, query), *foreign_networks),
+        )
+
+    def observe_nodes(self, project: str) -> tuple[ObservedNode, ...]:
+        """See `Engine.observe_nodes`: two docker processes."""
+        return _ours(self._containers([f"label={LABEL_PROJECT}={project}"]), project)
+
+    def projects(self) -> tuple[ProjectSummary, ...]:
+        """See `Engine.projects`."""
+        containers = self._containers([f"label={LABEL_PROJECT}"])
+        names = {_label(each, LABEL_PROJECT) for each in containers}
+        template = f'{{{{.Label "{LABEL_PROJECT}"}}}}'
+        listed = self._cli.call(
+            "network", "ls", "--filter", f"label={LABEL_PROJECT}", "--format", template,
+            doing="listing networks",
+        )  # fmt: skip
+        names |= set(listed.split())
+        return tuple(_summary(name, containers) for name in sorted(names))
+
+    def _containers(self, filters: Iterable[str]) -> list[dict[str, Any]]:
+        ids: list[str] = []
+        for each in filters:
+            listed = self._cli.call(
+                "ps", "--all", "--quiet", "--no-trunc", "--filter", each, doing="listing nodes"
+            )
+            ids += [name for name in listed.split() if name not in ids]
+        return self._cli.inspect("container", ids, doing="looking at nodes")
+
+    def _observe_image(self, tag: str | None) -> ObservedImage | None:
+        found = self._cli.inspect("image", [tag] if tag else [], doing="looking at the image")
+        return image_from_inspect(found[0], tag) if found and tag else None
+
+    def _observe_networks(
+        self, query: Query
+    ) -> tuple[tuple[ObservedNetwork, ...], tuple[ForeignObject, ...]]:
+        """The project's networks and the one it names; a clash of names comes second."""
+        listed = self._cli.call(
+            "network", "ls", "--quiet", "--no-trunc",
+            "--filter", f"label={LABEL_PROJECT}={query.project}", doing="listing networks",
+        )  # fmt: skip
+        ids = listed.split()
+        wanted = [query.network] if query.network else []
+        found = self._cli.inspect("network", [*ids, *wanted], doing="looking at networks")
+        networks = {each["Id"]: network_from_inspect(each) for each in found}
+        foreign = tuple(
+            ForeignObject("network", each.name, each.id, each.project or "")
+            for each in networks.values()
+            if each.project != query.project and not query.network_is_external
+        )
+        return tuple(networks.values()), foreign
+
+    # -- images ----------------------------------------------------------------
+
+    def build_image(self, image: ImageSpec, on_line: OnLine) -> None:
+        """See `Engine.build_image`."""
+        if image.recipe is None:
+            raise ImageUnavailable(f"image {image.tag} has no build in the playbook")
+        builder = ImageBuilder(self._cli.prefix, cache_dir=self._cache_dir)
+        builder.build(image.recipe, on_line)
+
+    def pull_image(self, image: ImageSpec, on_line: OnLine) -> None:
+        """See `Engine.pull_image`."""
+        on_line(f"pulling {image.tag}")
+        self._cli.call(
+            "pull", "--quiet", image.tag, doing=f"pulling image {image.tag}",
+            deadline_s=PULL_DEADLINE_S,
+        )  # fmt: skip
+
+    # -- networks --------------------------------------------------------------
+
+    def create_network(self, network: NetworkSpec, project: str) -> None:
+        """See `Engine.create_network`. python-on-whales has no word for `--internal`."""
+        self._cli.call(
+            "network", "create", "--driver", "bridge",
+            *(["--internal"] if network.internal else []),
+            "--label", f"{LABEL_PROJECT}={project}", network.name,
+            doing=f"creating network {network.name}",
+        )  # fmt: skip
+
+    def remove_network(self, network: ObservedNetwork) -> None:
+        """See `Engine.remove_network`."""
+        code, _, err = self._cli.attempt("network", "rm", network.id)
+        if code != 0 and "not found" not in err:
+            raise to_error(err, f"removing network {network.name}")
+
+    # -- nodes -----------------------------------------------------------------
+
+    def start_nodes(
+        self, nodes: Sequence[NodeSpec], identity: RunIdentity, on_started: Callable[[str], None]
+    ) -> None:
+        """See `Engine.start_nodes`: all are created before the first is started.
+
+        So a bad image or mount is found before anything runs, and the ranks start
+        within a moment of each other.
+        """
+        _in_parallel(lambda node: self._create_node(node, identity), nodes)
+
+        def start(node: NodeSpec) -> None:
+            self._start_node(node)
+            on_started(node.name)
+
+        _in_parallel(start, nodes)
+
+    def _create_node(self, node: NodeSpec, identity: RunIdentity) -> None:
+        with _typed(f"creating node {node.name}"):
+            self._client.container.create(
+                node.image or "", list(node.command), **create_options(node, identity)
+            )
+
+    def _start_node(self, node: NodeSpec) -> None:
+        with _typed(f"starting node {node.name}"):
+            self._client.container.start(node.name)
+
+    @cached_property
+    def _client(self) -> DockerClient:
+        from python_on_whales import DockerClient
+
+        return DockerClient(client_call=[*_deadline_prefix(), *self._cli.prefix])
+
+    def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
+        """See `Engine.stop_nodes`: one signal call for all, so the grace is waited for once."""
+        active = [node.id for node in nodes if node.is_active]
+        if not active:
+            return
+        paused = [node.id for node in nodes if node.status == "paused"]
+        if paused:
+            # A paused process takes no signal until it is thawed.
+            self._cli.attempt("unpause", *paused)
+        self._cli.attempt("kill", "--signal", "TERM", *active)
+        if not self._have_exited(active, within_s=grace_s):
+            self._cli.attempt("kill", *active)
+            self._have_exited(active, within_s=CALL_DEADLINE_S)
+
+    def _have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
+        try:
+            self._cli.attempt("wait", *ids, deadline_s=within_s)
+        except EngineUnavailable:  # the deadline passed: some still run
+            return False
+        return True
+
+    def remove_nodes(self, nodes: Sequence[ObservedNode]) -> None:
+        """See `Engine.remove_nodes`: one call, which docker carries out side by side."""
+        if not nodes:
+            return
+        code, _, err = self._cli.attempt(
+            "rm", "--force", "--volumes", *(node.id for node in nodes), deadline_s=300
+        )
+        complaints = [line for line in err.splitlines() if not _is_gone(line)]
+        if code != 0 and complaints:
+            raise to_error("\n".join(complaints), "removing nodes")
+
+    # -- logs ------------------------------------------------------------------
+
+    def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
+        """See `Engine.follow_logs`."""
+        docker_logs.follow(self._cli.prefix, nodes, on_log, stop)
+
+    def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
+        """See `Engine.read_logs`."""
+
+        def read(node: ObservedNode) -> list[LogLine | LogEnd]:
+            lines: list[LogLine | LogEnd] = []
+            docker_logs.read(self._cli.prefix, node, lines.append)
+            if not node.is_active:
+                lines.append(LogEnd(node.node_rank))
+            return lines
+
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            for lines in pool.map(read, nodes):
+                for line in lines:
+                    on_log(line)
+
+    def save_log(self, node: ObservedNode, path: Path) -> None:
+        """See `Engine.save_log`."""
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            subprocess.run(
+                [*self._cli.prefix, "logs", node.id],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=300,
+                start_new_session=True,
+            )
+        part.replace(path)
+
+
+def _wanted(query: Query) -> list[str]:
+    """Filters of `docker ps` that together give the project's nodes and any clash of names."""
+    filters = [f"label={LABEL_PROJECT}={query.project}"]
+    if query.node_names:
+        # One filter for all names: a regular expression on their common stem.
+        filters.append(f"name=^/?{query.project}-node-[0-9]+$")
+    return filters
+
+
+def _ours(containers: Iterable[dict[str, Any]], project: str) -> tuple[ObservedNode, ...]:
+    nodes = [
+        node_from_inspect(each)
+        for each in containers
+        if _label(each, LABEL_PROJECT) == project and is_ours(each)
+    ]
+    return tuple(sorted(nodes, key=lambda node: (node.node_rank, node.id)))
+
+
+def _foreign_containers(
+    containers: Iterable[dict[str, Any]], query: Query
+) -> tuple[ForeignObject, ...]:
+    names = set(query.node_names)
+    return tuple(
+        ForeignObject("container", name, each["Id"], _label(each, LABEL_PROJECT))
+        for each in containers
+        if (name := each["Name"].lstrip("/")) in names
+        and _label(each, LABEL_PROJECT) != query.project
+    )
+
+
+def _label(container: dict[str, Any], label: str) -> str:
+    return str((container["Config"].get("Labels") or {}).get(label, ""))
+
+
+def _summary(project: str, containers: Iterable[dict[str, Any]]) -> ProjectSummary:
+    mine = [each for each in containers if _label(each, LABEL_PROJECT) == project]
+    return ProjectSummary(
+        name=project,
+        playbook=next((_label(each, LABEL_PLAYBOOK) for each in mine), ""),
+        node_names=tuple(sorted(each["Name"].lstrip("/") for each in mine)),
+    )
+
+
+def _is_gone(line: str) -> bool:
+    return "No such container" in line or "is already in progress" in line
+
+
+def _in_parallel(work: Callable[[NodeSpec], None], nodes: Sequence[NodeSpec]) -> None:
+    """Do `work` for every node, PARALLEL at a time; after the first error start no more."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        futures = [pool.submit(work, node) for node in nodes]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+class _typed:  # noqa: N801  (reads as a word where it is used)
+    """Turn what python-on-whales raises inside the block into our types."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from python_on_whales.exceptions import ClientNotFoundError, DockerException
+
+        if isinstance(error, DockerException):
+            raise self._mapped(error) from error
+        if isinstance(error, UnicodeDecodeError):
+            raise to_error("docker answered with bytes that are not UTF-8", self._doing) from error
+        if isinstance(error, ClientNotFoundError):
+            raise EngineUnavailable("there is no `docker` command on this machine") from error
+
+    def _mapped(self, error: Any) -> OrchestrateError:
+        if error.return_code in {124, 137}:  # `timeout` ended it, or had to kill it
+            return EngineUnavailable(
+                f"{self._doing}: docker did not answer within {CALL_DEADLINE_S:g} s",
+                fix="see whether the engine is overloaded or hangs (`docker info`)",
+            )
+        return to_error(error.stderr or "", self._doing)
+
+
+def _deadline_prefix() -> list[str]:
+    """`timeout` in front of docker bounds each call and keeps a Ctrl-C from reaching it.
+
+    macOS has none unless coreutils are installed; there a call is as patient as docker.
+    """
+    found = shutil.which("timeout") or shutil.which("gtimeout")
+    return [found, "--kill-after=2", f"{CALL_DEADLINE_S:g}"] if found else []

@@ -1,0 +1,199 @@
+"""The docker command line with a deadline on every call and its texts mapped to types.
+
+python-on-whales renders the arguments of what has many (see `docker.py`); this module
+serves what it cannot do: one `docker inspect` for many objects, output read with a
+bound, stderr that is not UTF-8, and calls that must not outlive their deadline.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import (
+    AddressUnavailable,
+    EngineFailed,
+    EngineUnavailable,
+    ImageUnavailable,
+    NameTaken,
+    NodeNotStarted,
+    OrchestrateError,
+    OutOfSpace,
+)
+
+START_ENGINE = "start it (`docker/setup.sh` does on Debian and Ubuntu) or use `--engine local`"
+
+
+@dataclass(frozen=True, slots=True)
+class _Symptom:
+    pattern: re.Pattern[str]
+    error: type[OrchestrateError]
+    fix: str
+
+
+def _symptom(pattern: str, error: type[OrchestrateError], fix: str) -> _Symptom:
+    return _Symptom(re.compile(pattern, re.IGNORECASE), error, fix)
+
+
+# Order matters: the first that matches names the error.
+SYMPTOMS = (
+    _symptom(
+        r"permission denied while trying to connect|dial unix .*: permission denied",
+        EngineUnavailable,
+        "add yourself to the docker group (`sudo usermod -aG docker $USER`, then log in again)",
+    ),
+    _symptom(
+        r"cannot connect to the docker daemon|failed to connect to the docker api"
+        r"|error during connect|connection refused|is the docker daemon running",
+        EngineUnavailable,
+        START_ENGINE,
+    ),
+    _symptom(
+        r"no space left on device",
+        OutOfSpace,
+        "free some space, for example with `docker system prune`",
+    ),
+    _symptom(
+        r"the container name .* is already in use|network with name .* already exists",
+        NameTaken,
+        "remove or rename that object, or choose another `name` in the playbook",
+    ),
+    _symptom(
+        r"port is already allocated|address already in use|pool overlaps with other one"
+        r"|predefined address pools have been fully subnetted|could not find an available",
+        AddressUnavailable,
+        "remove networks that are not in use (`docker network prune`)",
+    ),
+    _symptom(
+        r"no such image|pull access denied|manifest .*(unknown|not found)|repository does not exist"
+        r"|failed to resolve reference|no matching manifest|invalid reference format",
+        ImageUnavailable,
+        "check image.tag, or give image.build in the playbook",
+    ),
+    _symptom(
+        r"executable file not found|exec: .*: no such file or directory"
+        r"|exec: .*permission denied|exec format error",
+        NodeNotStarted,
+        "check ranks.command: the image must contain its first word",
+    ),
+    _symptom(
+        r"invalid mount config|bind source path does not exist|error mounting|not a directory",
+        NodeNotStarted,
+        "check ranks.mounts: the source must be visible to the engine",
+    ),
+    _symptom(
+        r"unable to find user|no matching entries in passwd file",
+        NodeNotStarted,
+        "check ranks.user: give a numeric uid",
+    ),
+    _symptom(
+        r"minimum memory limit|range of cpus is from|cgroup|oci runtime|shim task",
+        NodeNotStarted,
+        "check ranks.resources against what this machine has",
+    ),
+)
+
+_PREFIX = re.compile(r"^(docker: )?(Error response from daemon: |Error: |error: )?", re.IGNORECASE)
+
+
+def to_error(stderr: str, doing: str) -> OrchestrateError:
+    """Map what docker printed to a typed error. The only place that reads its texts."""
+    said = _last_words(stderr)
+    for symptom in SYMPTOMS:
+        if symptom.pattern.search(stderr):
+            return symptom.error(f"{doing}: {said}", fix=symptom.fix)
+    return EngineFailed(f"{doing}: {said}", fix="see `docker info` and the engine's own log")
+
+
+def _last_words(stderr: str) -> str:
+    """The line that says most: an error of the daemon if there is one, else the last."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("See 'docker", "Run 'docker"))]
+    daemon = [line for line in lines if "error" in line.lower()]
+    chosen = (daemon or lines or ["docker failed without a word"])[-1]
+    return _PREFIX.sub("", chosen)[:500].rstrip(".")
+
+
+class DockerCli:
+    """Runs docker commands; every one ends by its deadline, and its process with it."""
+
+    def __init__(self, prefix: Sequence[str] = ("docker",), *, deadline_s: float = 30.0) -> None:
+        self.prefix = tuple(prefix)
+        self.deadline_s = deadline_s
+
+    def call(self, *args: str, doing: str, deadline_s: float | None = None) -> str:
+        """Run one command and return its standard output.
+
+        Raises:
+            EngineUnavailable: there is no docker, no daemon, or no answer by the deadline.
+            OrchestrateError: whatever `to_error` makes of a non-zero exit.
+        """
+        code, out, err = self.attempt(*args, deadline_s=deadline_s)
+        if code != 0:
+            raise to_error(err, doing)
+        return out
+
+    def attempt(self, *args: str, deadline_s: float | None = None) -> tuple[int, str, str]:
+        """Run one command; return exit code, stdout and stderr."""
+        deadline_s = deadline_s or self.deadline_s
+        try:
+            done = subprocess.run(
+                [*self.prefix, *args],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=deadline_s,
+                check=False,
+                # A Ctrl-C is for this program, which then decides; not for a docker in flight.
+                start_new_session=True,
+            )
+        except FileNotFoundError as exc:
+            raise EngineUnavailable(
+                f"there is no `{self.prefix[0]}` command on this machine",
+                fix="install Docker (`docker/setup.sh` does on Debian and Ubuntu)"
+                " or use `--engine local`",
+            ) from exc
+        except subprocess.TimeoutExpired as exc:
+            raise EngineUnavailable(
+                f"docker did not answer `{' '.join(args[:2])}` within {deadline_s:g} s",
+                fix="see whether the engine is overloaded or hangs (`docker info`)",
+            ) from exc
+        return (
+            done.returncode,
+            done.stdout.decode(errors="replace"),
+            done.stderr.decode(errors="replace"),
+        )
+
+    def inspect(self, kind: str, names: Sequence[str], *, doing: str) -> list[dict[str, Any]]:
+        """`docker KIND inspect NAME…` in one process; names that are not there are left out."""
+        if not names:
+            return []
+        code, out, err = self.attempt(kind, "inspect", *names)
+        if code != 0 and not _only_missing(err):
+            raise to_error(err, doing)
+        return parse_objects(out, doing)
+
+
+def _only_missing(stderr: str) -> bool:
+    """True when every complaint is that an object is not there."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    return bool(lines) and all(
+        re.search(r"no such |not found", line, re.IGNORECASE) for line in lines
+    )
+
+
+def parse_objects(out: str, doing: str) -> list[dict[str, Any]]:
+    """The JSON list that `docker inspect` prints; anything else is EngineFailed."""
+    try:
+        objects = json.loads(out or "[]")
+    except (ValueError, RecursionError) as exc:
+        raise EngineFailed(
+            f"{doing}: docker answered with something that is not JSON: {out[:80]!r}",
+            fix="see whether the `docker` on your PATH is the real one",
+        ) from exc
+    if not isinstance(objects, list) or not all(isinstance(each, dict) for each in objects):
+        raise EngineFailed(f"{doing}: docker answered with JSON of an unknown shape")
+    return objects

@@ -1,0 +1,162 @@
+"""What `docker inspect` prints, turned into observed state. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from orchestrator.images.recipe import LABEL_INPUTS
+from orchestrator.state import (
+    ENV_RUN_ID,
+    LABEL_NODE_RANK,
+    LABEL_NUM_RANKS,
+    LABEL_PROJECT,
+    LABEL_RUN_DIR,
+    LABEL_RUN_ID,
+    LABEL_SPEC_HASH,
+    Confinement,
+    Limits,
+    Mount,
+    NodeSpec,
+    NodeStatus,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedNode,
+)
+
+Json = Mapping[str, Any]
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+
+
+def parse_time(text: str) -> float | None:
+    """RFC 3339 with nanoseconds to seconds since the epoch; Docker's year 1 and garbage: None."""
+    match = _TIME.fullmatch(text)
+    if match is None or text.startswith("0001-"):
+        return None
+    whole, fraction, zone = match.groups()
+    moment = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone))
+    return moment.timestamp() + float(f"0.{fraction or 0}")
+
+
+def is_ours(inspected: Json) -> bool:
+    """True when a container carries every label that a node needs to be told apart."""
+    labels = _labels(inspected)
+    return LABEL_PROJECT in labels and labels.get(LABEL_NODE_RANK, "").isdecimal()
+
+
+def node_from_inspect(inspected: Json) -> ObservedNode:
+    """One container that `is_ours` as an observed node."""
+    labels, state = _labels(inspected), inspected["State"]
+    return ObservedNode(
+        id=inspected["Id"],
+        spec=_spec(inspected, labels),
+        run_id=labels.get(LABEL_RUN_ID, ""),
+        spec_hash=labels.get(LABEL_SPEC_HASH, ""),
+        status=_status(state["Status"]),
+        exit_code=state["ExitCode"] if state["Status"] in {"exited", "dead"} else None,
+        oom_killed=bool(state.get("OOMKilled")),
+        started_at_s=parse_time(state.get("StartedAt", "")),
+        finished_at_s=parse_time(state.get("FinishedAt", "")),
+        image_id=inspected["Image"],
+        network_id=_network_id(inspected),
+        error=state.get("Error", ""),
+        run_dir=labels.get(LABEL_RUN_DIR, ""),
+    )
+
+
+def _labels(inspected: Json) -> dict[str, str]:
+    return inspected["Config"].get("Labels") or {}
+
+
+def _status(status: str) -> NodeStatus:
+    # "removing" is on its way out: dead is the nearest that this program acts upon.
+    return NodeStatus.DEAD if status == "removing" else NodeStatus(status)
+
+
+def _networks(inspected: Json) -> dict[str, Json]:
+    return inspected["NetworkSettings"].get("Networks") or {}
+
+
+def _network_id(inspected: Json) -> str | None:
+    ids = [each.get("NetworkID", "") for each in _networks(inspected).values()]
+    return ids[0] if len(ids) == 1 and ids[0] else None
+
+
+def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
+    config, host = inspected["Config"], inspected["HostConfig"]
+    env = dict(_pair(item) for item in config.get("Env") or [])
+    env.pop(ENV_RUN_ID, None)
+    return NodeSpec(
+        node_rank=int(labels[LABEL_NODE_RANK]),
+        num_ranks=int(labels.get(LABEL_NUM_RANKS) or 1),
+        name=inspected["Name"].lstrip("/"),
+        image=config["Image"],
+        command=tuple(config.get("Cmd") or ()),
+        env=tuple(sorted(env.items())),
+        mounts=_mounts(host),
+        limits=_limits(host),
+        user=config.get("User") or None,
+        network=",".join(sorted(_networks(inspected))) or None,
+        confinement=_confinement(host),
+        workdir=config.get("WorkingDir") or None,
+    )
+
+
+def _pair(item: str) -> tuple[str, str]:
+    name, _, value = item.partition("=")
+    return name, value
+
+
+def _mounts(host: Json) -> tuple[Mount, ...]:
+    binds = [mount for mount in host.get("Mounts") or [] if mount["Type"] == "bind"]
+    return tuple(
+        sorted(
+            Mount(mount["Source"], mount["Target"], bool(mount.get("ReadOnly")))
+            for mount in binds
+        )
+    )
+
+
+def _limits(host: Json) -> Limits:
+    return Limits(
+        cpus=host["NanoCpus"] / 1e9 if host.get("NanoCpus") else None,
+        memory_bytes=host.get("Memory") or None,
+        shm_bytes=host.get("ShmSize") or None,
+        # Docker reports "no limit" as null, 0 or -1, depending on its version.
+        pids=pids if (pids := host.get("PidsLimit") or 0) > 0 else None,
+    )
+
+
+def _confinement(host: Json) -> Confinement:
+    options = host.get("SecurityOpt") or []
+    return Confinement(
+        cap_drop=tuple(host.get("CapDrop") or ()),
+        no_new_privileges=any(option.startswith("no-new-privileges") for option in options),
+        privileged=bool(host.get("Privileged")),
+    )
+
+
+def image_from_inspect(inspected: Json, tag: str) -> ObservedImage:
+    """One image, with the defaults that containers inherit from it."""
+    config = inspected.get("Config") or {}
+    return ObservedImage(
+        tag=tag,
+        id=inspected["Id"],
+        build_inputs=(config.get("Labels") or {}).get(LABEL_INPUTS),
+        env=tuple(sorted(_pair(item) for item in config.get("Env") or [])),
+        user=config.get("User") or "",
+        workdir=config.get("WorkingDir") or "",
+    )
+
+
+def network_from_inspect(inspected: Json) -> ObservedNetwork:
+    """One network; `project` is None where it has no label of ours."""
+    return ObservedNetwork(
+        id=inspected["Id"],
+        name=inspected["Name"],
+        internal=bool(inspected.get("Internal")),
+        project=(inspected.get("Labels") or {}).get(LABEL_PROJECT),
+    )

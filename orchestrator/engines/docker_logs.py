@@ -1,0 +1,136 @@
+"""Reading the logs of many containers at once, with bounds on everything.
+
+One `docker logs` process per node, one thread and one selector for all of them. The
+engine puts its own time in front of each line, which is what deadlines are measured
+with: the payload's own clock is not believed.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+from collections.abc import Iterator, Sequence
+from threading import Event
+
+from orchestrator.engines.base import LogEnd, LogLine, OnLog
+from orchestrator.engines.docker_inspect import parse_time
+from orchestrator.state import ObservedNode
+
+CHUNK_BYTES = 64 * 1024
+LINE_BYTES = 64 * 1024
+"""A longer line is handed over in pieces, so that no line can grow this program."""
+
+_STAMP_BYTES = 40  # an RFC 3339 time with nanoseconds and a zone fits
+
+
+class LineSplitter:
+    """Bytes in, whole lines out, never holding more than LINE_BYTES of an unfinished one."""
+
+    def __init__(self, node_rank: int) -> None:
+        self._node_rank = node_rank
+        self._rest = b""
+        self._at_s = 0.0
+        self._continues = False
+
+    def feed(self, chunk: bytes) -> Iterator[LogLine]:
+        """Take a chunk, give the lines it completes."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            yield from self._line(line)
+            self._continues = False
+        while len(self._rest) > LINE_BYTES:
+            piece, self._rest = self._rest[:LINE_BYTES], self._rest[LINE_BYTES:]
+            yield from self._line(piece)
+            self._continues = True
+
+    def finish(self) -> Iterator[LogLine]:
+        """Give what is left when the stream ends without a line end."""
+        if self._rest:
+            yield from self._line(self._rest)
+            self._rest = b""
+
+    def _line(self, line: bytes) -> Iterator[LogLine]:
+        if self._continues:
+            yield LogLine(self._node_rank, self._at_s, line, continued=True)
+            return
+        stamp, _, text = line.partition(b" ")
+        at_s = None
+        if len(stamp) <= _STAMP_BYTES:
+            at_s = parse_time(stamp.decode(errors="replace"))
+        if at_s is None:
+            # Not a log line but docker's own complaint, such as that the container has gone.
+            return
+        self._at_s = at_s
+        yield LogLine(self._node_rank, at_s, text)
+
+
+class _Stream:
+    """One `docker logs` process and what it has handed over."""
+
+    def __init__(self, prefix: Sequence[str], node: ObservedNode, *, follow: bool) -> None:
+        self.node = node
+        self.num_lines = 0
+        self._splitter = LineSplitter(node.node_rank)
+        read_end, write_end = os.pipe()
+        self.output = open(read_end, "rb", buffering=0)  # noqa: SIM115  (closed by close)
+        try:
+            self._process = subprocess.Popen(
+                [*prefix, "logs", "--timestamps", *(["--follow"] if follow else []), node.id],
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                start_new_session=True,
+            )
+        finally:
+            os.close(write_end)
+
+    def pump(self, on_log: OnLog, *, skip: int = 0) -> bool:
+        """Read one chunk and hand over its lines past the first `skip`; False at the end."""
+        chunk = self.output.read(CHUNK_BYTES)
+        for line in self._splitter.feed(chunk) if chunk else self._splitter.finish():
+            self.num_lines += 1
+            if self.num_lines > skip:
+                on_log(line)
+        return bool(chunk)
+
+    def close(self) -> None:
+        """End the process, if it has not ended, and reap it."""
+        self._process.kill()
+        self._process.wait()
+        self.output.close()
+
+
+def follow(
+    prefix: Sequence[str], nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event
+) -> None:
+    """Hand over the nodes' lines as they come, until all have ended or `stop` is set."""
+    selector = selectors.DefaultSelector()
+    streams = [_Stream(prefix, node, follow=True) for node in nodes]
+    try:
+        for stream in streams:
+            selector.register(stream.output, selectors.EVENT_READ, stream)
+        while selector.get_map() and not stop.is_set():
+            for key, _ in selector.select(timeout=0.1):
+                stream = key.data
+                if not stream.pump(on_log):
+                    selector.unregister(stream.output)
+                    # A follower may lose an unterminated last line (moby#43860): read once more.
+                    read(prefix, stream.node, on_log, skip=stream.num_lines)
+                    on_log(LogEnd(stream.node.node_rank))
+    finally:
+        selector.close()
+        for stream in streams:
+            stream.close()
+
+
+def read(
+    prefix: Sequence[str], node: ObservedNode, on_log: OnLog, *, skip: int = 0
+) -> None:
+    """Hand over everything one node has written so far, past its first `skip` lines."""
+    stream = _Stream(prefix, node, follow=False)
+    try:
+        while stream.pump(on_log, skip=skip):
+            pass
+    finally:
+        stream.close()

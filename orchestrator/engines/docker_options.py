@@ -1,0 +1,72 @@
+"""The arguments of `docker create` for one node, in python-on-whales' words. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.state import (
+    ENV_RUN_ID,
+    LABEL_NODE_RANK,
+    LABEL_NUM_RANKS,
+    LABEL_PLAYBOOK,
+    LABEL_PLAYBOOK_DIGEST,
+    LABEL_PROJECT,
+    LABEL_RUN_DIR,
+    LABEL_RUN_ID,
+    LABEL_SPEC_HASH,
+    NodeSpec,
+    RunIdentity,
+    spec_hash,
+)
+
+
+def create_options(node: NodeSpec, identity: RunIdentity) -> dict[str, Any]:
+    """What to give to `container.create` besides image and command."""
+    options: dict[str, Any] = {
+        "name": node.name,
+        "hostname": node.name,
+        "pull": "never",
+        "init": True,  # reaps orphans and passes SIGTERM on, which PID 1 would ignore
+        "envs": {**dict(node.env), ENV_RUN_ID: identity.run_id},
+        "labels": _labels(node, identity),
+        "log_driver": "json-file",
+        "mounts": [_mount(m.source, m.target, m.read_only) for m in node.mounts],
+    }
+    limits, confinement = node.limits, node.confinement
+    optional = {
+        "networks": [node.network] if node.network else None,
+        "network_aliases": [node.name] if node.network else None,
+        "user": node.user,
+        "workdir": node.workdir,
+        "cpus": limits.cpus,
+        "memory": limits.memory_bytes,
+        # Swap would turn an out-of-memory kill into minutes of thrashing.
+        "memory_swap": limits.memory_bytes,
+        "shm_size": limits.shm_bytes,
+        "pids_limit": limits.pids,
+        "cap_drop": confinement and list(confinement.cap_drop),
+        "security_options": (
+            ["no-new-privileges"] if confinement and confinement.no_new_privileges else None
+        ),
+    }
+    return options | {name: value for name, value in optional.items() if value is not None}
+
+
+def _mount(source: str, target: str, read_only: bool) -> list[str]:
+    # Docker reads this argument as CSV, where a field with a comma or quote is quoted.
+    fields = ["type=bind", f"source={source}", f"target={target}"]
+    quoted = [f'"{f.replace(chr(34), chr(34) * 2)}"' if "," in f or '"' in f else f for f in fields]
+    return [*quoted, *(["readonly"] if read_only else [])]
+
+
+def _labels(node: NodeSpec, identity: RunIdentity) -> dict[str, str]:
+    return {
+        LABEL_PROJECT: identity.project,
+        LABEL_NODE_RANK: str(node.node_rank),
+        LABEL_NUM_RANKS: str(node.num_ranks),
+        LABEL_RUN_ID: identity.run_id,
+        LABEL_SPEC_HASH: spec_hash(node),
+        LABEL_PLAYBOOK: identity.playbook,
+        LABEL_PLAYBOOK_DIGEST: identity.playbook_digest,
+        LABEL_RUN_DIR: identity.run_dir,
+    }

@@ -1,0 +1,322 @@
+"""What a run should be and what an engine found: frozen values, no behaviour but comparison.
+
+`DesiredState` comes from a playbook, `ObservedState` from an engine; the planner
+compares the two. Everything an engine must remember about an object is in the labels
+named here, on the object itself: there is no state file to lose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator.images.recipe import BuildRecipe
+
+LABEL_PROJECT = "orchestrate.project"
+LABEL_NODE_RANK = "orchestrate.node_rank"
+LABEL_NUM_RANKS = "orchestrate.num_ranks"
+LABEL_RUN_ID = "orchestrate.run_id"
+LABEL_SPEC_HASH = "orchestrate.spec_hash"
+LABEL_PLAYBOOK = "orchestrate.playbook"
+LABEL_PLAYBOOK_DIGEST = "orchestrate.playbook_digest"
+LABEL_RUN_DIR = "orchestrate.run_dir"
+
+ENV_RUN_ID = "ORCHESTRATE_RUN_ID"
+"""Set in every node, never part of the spec: two runs of one playbook differ in it alone."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mount:
+    """A host folder or file seen in a node at `target`; both paths are absolute."""
+
+    source: str
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a node may use at most; None is the engine's own default."""
+
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    shm_bytes: int | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What a node is kept from doing."""
+
+    cap_drop: tuple[str, ...] = ("ALL",)
+    no_new_privileges: bool = True
+    privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One node as it should be, or as an engine found it; the planner compares two of these.
+
+    `name` is container name, hostname and network alias in one, so that the address a
+    peer is told and the address Gloo binds are the same. `env` is sorted by name and
+    holds no run id. `user` None means the image's own.
+    """
+
+    node_rank: int
+    num_ranks: int
+    name: str
+    command: tuple[str, ...]
+    image: str | None = None  # the tag it was created from
+    env: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits = Limits()
+    user: str | None = None
+    network: str | None = None
+    confinement: Confinement | None = Confinement()
+    workdir: str | None = None
+
+    @property
+    def ranks(self) -> range:
+        """The global ranks that run in this node."""
+        first = self.node_rank * self.num_ranks
+        return range(first, first + self.num_ranks)
+
+
+def spec_fields(spec: NodeSpec) -> dict[str, str]:
+    """Flatten a spec to `{field: text}`, the form that is compared, hashed and shown."""
+    fields = {
+        "name": spec.name,
+        "ranks": f"{spec.ranks.start}..{spec.ranks.stop - 1}",
+        "image": spec.image or "",
+        "command": json.dumps(spec.command),
+        "user": spec.user or "",
+        "network": spec.network or "",
+        "workdir": spec.workdir or "",
+        "cpus": _shown(spec.limits.cpus),
+        "memory": _shown(spec.limits.memory_bytes),
+        "shm_size": _shown(spec.limits.shm_bytes),
+        "pids": _shown(spec.limits.pids),
+    }
+    if spec.confinement is not None:
+        fields["cap_drop"] = ",".join(spec.confinement.cap_drop)
+        fields["no_new_privileges"] = str(spec.confinement.no_new_privileges).lower()
+        fields["privileged"] = str(spec.confinement.privileged).lower()
+    fields |= {f"env.{name}": value for name, value in spec.env}
+    for mount in spec.mounts:
+        fields[f"mounts.{mount.target}"] = f"{mount.source} ({'ro' if mount.read_only else 'rw'})"
+    return fields
+
+
+def _shown(number: float | None) -> str:
+    return "" if number is None else f"{number:g}" if isinstance(number, float) else str(number)
+
+
+def spec_hash(spec: NodeSpec) -> str:
+    """`v1:sha256…` over the flattened spec. The version guards old labels when fields are added."""
+    text = json.dumps(spec_fields(spec), sort_keys=True, ensure_ascii=True)
+    return f"v1:sha256{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """The image all nodes run; `build_inputs` is the digest of what it is built from."""
+
+    tag: str
+    pull: str = "missing"  # never | missing | always
+    recipe: BuildRecipe | None = None
+    build_inputs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """The network that joins the nodes; an external one is used, never made or removed."""
+
+    name: str
+    internal: bool = True
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """Everything a playbook asks of one engine. `image` and `network` are None where it has none."""
+
+    project: str
+    image: ImageSpec | None
+    network: NetworkSpec | None
+    nodes: tuple[NodeSpec, ...]
+    playbook: str = ""
+    playbook_digest: str = ""
+
+    @property
+    def world_size(self) -> int:
+        """The number of ranks over all nodes."""
+        return sum(node.num_ranks for node in self.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """What tells one run of a project from another; becomes labels and ENV_RUN_ID."""
+
+    project: str
+    run_id: str
+    run_dir: str  # absolute folder on the host for this run's logs and events
+    playbook: str = ""
+    playbook_digest: str = ""
+
+
+class NodeStatus(StrEnum):
+    """What an engine says of a node, in one vocabulary for all engines."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNode:
+    """A node that bears our labels. Times are seconds since the epoch, None if not reached."""
+
+    id: str
+    spec: NodeSpec
+    run_id: str
+    spec_hash: str
+    status: NodeStatus
+    exit_code: int | None = None
+    oom_killed: bool = False
+    started_at_s: float | None = None
+    finished_at_s: float | None = None
+    image_id: str | None = None
+    network_id: str | None = None
+    error: str = ""
+    run_dir: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name it bears now, which may not be the one it was given."""
+        return self.spec.name
+
+    @property
+    def node_rank(self) -> int:
+        """Its place in the gang, from its label."""
+        return self.spec.node_rank
+
+    @property
+    def is_active(self) -> bool:
+        """True while it holds processes, a paused one included."""
+        return self.status in {NodeStatus.RUNNING, NodeStatus.PAUSED, NodeStatus.RESTARTING}
+
+    @property
+    def has_finished_well(self) -> bool:
+        """True when its job ended with exit code 0."""
+        return self.status is NodeStatus.EXITED and self.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedImage:
+    """An image on the engine, with the defaults that every container made from it inherits."""
+
+    tag: str
+    id: str
+    build_inputs: str | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    workdir: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNetwork:
+    """A network of the name that is wanted, or one with our label; `project` None: not ours."""
+
+    id: str
+    name: str
+    internal: bool
+    project: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignObject:
+    """Something that bears a name we need and is not ours to touch."""
+
+    kind: str  # container | network | node
+    name: str
+    id: str
+    owner: str  # the project label found on it, or empty
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedState:
+    """All that an engine found of one project, and what stands in its way."""
+
+    project: str
+    image: ObservedImage | None = None
+    networks: tuple[ObservedNetwork, ...] = ()
+    nodes: tuple[ObservedNode, ...] = ()
+    foreign: tuple[ForeignObject, ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        """True when the engine holds anything of the project."""
+        return bool(self.nodes or any(net.project == self.project for net in self.networks))
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSummary:
+    """One project on an engine, found by labels alone."""
+
+    name: str
+    playbook: str = ""
+    node_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs. An empty side means: not set."""
+
+    field: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.old or '(none)'} -> {self.new or '(none)'}"
+
+
+def field_changes(found: NodeSpec, wanted: NodeSpec) -> tuple[FieldChange, ...]:
+    """Every field in which two specs differ, in a fixed order."""
+    old, new = spec_fields(found), spec_fields(wanted)
+    names = (*new, *(name for name in old if name not in new))
+    return tuple(
+        FieldChange(name, old.get(name, ""), new.get(name, ""))
+        for name in names
+        if old.get(name, "") != new.get(name, "")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTraits:
+    """What an engine has, as far as resolving and planning must know."""
+
+    name: str
+    has_images: bool
+    has_networks: bool
+    is_isolated: bool
+    node_env: Mapping[str, str] = field(default_factory=dict)
+    loopback: bool = False  # nodes share the host's loopback instead of having names
+
+    def address_of(self, node_name: str) -> str:
+        """The address under which peers reach a node."""
+        return "127.0.0.1" if self.loopback else node_name
+
+
+def sorted_env(*layers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Merge environments, later ones win, to the sorted pairs that a spec holds."""
+    merged: dict[str, str] = {}
+    for layer in layers:
+        merged |= layer
+    return tuple(sorted(merged.items()))
+
