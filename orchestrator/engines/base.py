@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state import (
     EngineTraits,
     ImageSpec,
@@ -40,27 +41,6 @@ class Query:
     network: str | None = None
     network_is_external: bool = False
     node_names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line of a node's output, stdout and stderr alike, without its line end.
-
-    `at_s` is the engine's own time of the line, seconds since the epoch. A line longer
-    than the reader's bound arrives in pieces, all but the first marked as continued.
-    """
-
-    node_rank: int
-    at_s: float
-    text: bytes
-    continued: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LogEnd:
-    """A node has ended and every byte of its log was handed over."""
-
-    node_rank: int
 
 
 OnLine = Callable[[str], None]

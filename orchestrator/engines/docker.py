@@ -18,7 +18,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engines import docker_logs
-from orchestrator.engines.base import LogEnd, LogLine, OnLine, OnLog, Query
+from orchestrator.engines.base import OnLine, OnLog, Query
 from orchestrator.engines.docker_cli import DockerCli, to_error
 from orchestrator.engines.docker_inspect import (
     image_from_inspect,
@@ -29,6 +29,7 @@ from orchestrator.engines.docker_inspect import (
 from orchestrator.engines.docker_options import create_options
 from orchestrator.errors import EngineUnavailable, ImageUnavailable, OrchestrateError
 from orchestrator.images.builder import ImageBuilder
+from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state import (
     LABEL_PLAYBOOK,
     LABEL_PROJECT,

@@ -13,8 +13,9 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from threading import Event
 
-from orchestrator.engines.base import LogEnd, LogLine, OnLog
+from orchestrator.engines.base import OnLog
 from orchestrator.engines.docker_inspect import parse_time
+from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state import ObservedNode
 
 CHUNK_BYTES = 64 * 1024

@@ -1,0 +1,26 @@
+"""What comes out of a node's log, as engines hand it over and checks take it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a node's output, stdout and stderr alike, without its line end.
+
+    `at_s` is the engine's own time of the line, seconds since the epoch. A line longer
+    than the reader's bound arrives in pieces, all but the first marked as continued.
+    """
+
+    node_rank: int
+    at_s: float
+    text: bytes
+    continued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """A node has ended and every byte of its log was handed over."""
+
+    node_rank: int

@@ -1,0 +1,215 @@
+"""Playbook in, desired state out: names, ranks, rendezvous and environment of every node.
+
+Pure: reading files (the digest of a build's inputs) is the caller's part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator.errors import Fault, InvalidPlaybook
+from orchestrator.images.recipe import BuildRecipe
+from orchestrator.playbook.loader import LoadedPlaybook
+from orchestrator.playbook.models import Playbook, Ranks, Resources
+from orchestrator.state import (
+    Confinement,
+    DesiredState,
+    EngineTraits,
+    ImageSpec,
+    Limits,
+    Mount,
+    NetworkSpec,
+    NodeSpec,
+    sorted_env,
+)
+
+DEFAULT_SHM_BYTES = 1024**3
+"""Docker's own 64 MB are too small for NCCL and DataLoader workers; unused pages cost nothing."""
+
+DEFAULT_PIDS = 4096
+"""Stops a fork bomb, and is more than any training script was seen to use."""
+
+
+def build_recipe(loaded: LoadedPlaybook) -> BuildRecipe | None:
+    """What the image is built from, with absolute paths; None when it is not built here."""
+    build = loaded.playbook.image.build
+    if build is None:
+        return None
+    context = (loaded.folder / build.context).resolve()
+    return BuildRecipe(
+        tag=loaded.playbook.image.tag,
+        context=context,
+        dockerfile=context / build.dockerfile,
+        args=tuple(sorted(build.args.items())),
+        requirements=context / build.requirements if build.requirements else None,
+    )
+
+
+def resolve(
+    loaded: LoadedPlaybook,
+    traits: EngineTraits,
+    *,
+    build_inputs: str | None = None,
+    writer: str | None = None,
+) -> DesiredState:
+    """Work out everything that the playbook asks of an engine with these traits.
+
+    Args:
+        loaded: the playbook and where it lies.
+        traits: what the engine has.
+        build_inputs: digest of the inputs of `build_recipe(loaded)`, if there is one.
+        writer: `uid:gid` of who runs apply; nodes with a writable mount run as them.
+
+    Raises:
+        InvalidPlaybook: it asks for what this engine cannot give.
+    """
+    playbook = loaded.playbook
+    _refuse_what_is_missing(loaded, traits)
+    image = _image(loaded, build_inputs) if traits.has_images else None
+    network = _network(playbook) if traits.has_networks else None
+    nodes = tuple(
+        _node(loaded, traits, node_rank, writer) for node_rank in range(playbook.ranks.nodes)
+    )
+    return DesiredState(
+        project=playbook.name,
+        image=image,
+        network=network,
+        nodes=nodes,
+        playbook=str(loaded.path),
+        playbook_digest=loaded.digest,
+    )
+
+
+def node_name(project: str, node_rank: int) -> str:
+    """Container name, hostname and network alias of a node."""
+    return f"{project}-node-{node_rank}"
+
+
+def network_name(playbook: Playbook) -> str:
+    """The network's name: as given, or `<project>-net`."""
+    return playbook.network.name or f"{playbook.name}-net"
+
+
+def _refuse_what_is_missing(loaded: LoadedPlaybook, traits: EngineTraits) -> None:
+    if loaded.playbook.ranks.mounts and not traits.is_isolated:
+        fault = Fault(
+            str(loaded.path), 1, 1, "ranks.mounts",
+            f"the {traits.name} engine has no file system of its own to mount into",
+            "use --engine docker, or paths that exist on this machine",
+        )  # fmt: skip
+        raise InvalidPlaybook([fault])
+
+
+def _image(loaded: LoadedPlaybook, build_inputs: str | None) -> ImageSpec:
+    image = loaded.playbook.image
+    return ImageSpec(
+        tag=image.tag, pull=image.pull, recipe=build_recipe(loaded), build_inputs=build_inputs
+    )
+
+
+def _network(playbook: Playbook) -> NetworkSpec:
+    network = playbook.network
+    return NetworkSpec(network_name(playbook), network.internal, network.external)
+
+
+def _node(
+    loaded: LoadedPlaybook, traits: EngineTraits, node_rank: int, writer: str | None
+) -> NodeSpec:
+    playbook = loaded.playbook
+    ranks = playbook.ranks
+    mounts = _mounts(loaded)
+    writable = any(not mount.read_only for mount in mounts)
+    user = ranks.user if ranks.user is not None else (writer if writable else None)
+    return NodeSpec(
+        node_rank=node_rank,
+        num_ranks=ranks.nproc_per_node,
+        name=node_name(playbook.name, node_rank),
+        command=_command(playbook, traits, node_rank),
+        image=playbook.image.tag if traits.has_images else None,
+        env=_env(playbook, traits, node_rank),
+        mounts=mounts,
+        limits=_limits(ranks, node_rank) if traits.is_isolated else Limits(),
+        user=str(user) if user is not None and traits.is_isolated else None,
+        network=network_name(playbook) if traits.has_networks else None,
+        confinement=Confinement() if traits.is_isolated else None,
+        workdir=None if traits.is_isolated else str(loaded.folder),
+    )
+
+
+def _mounts(loaded: LoadedPlaybook) -> tuple[Mount, ...]:
+    return tuple(
+        sorted(
+            Mount(str((loaded.folder / mount.source).resolve()), mount.target, mount.read_only)
+            for mount in loaded.playbook.ranks.mounts
+        )
+    )
+
+
+def _limits(ranks: Ranks, node_rank: int) -> Limits:
+    common = ranks.resources
+    own = ranks.per_node[node_rank].resources if node_rank in ranks.per_node else None
+    given = common.model_dump(exclude_unset=True)
+    given |= own.model_dump(exclude_unset=True) if own else {}
+    merged = Resources.model_construct(**{**common.model_dump(), **given})
+    return Limits(
+        cpus=merged.cpus,
+        memory_bytes=merged.memory_bytes,
+        shm_bytes=merged.shm_bytes or DEFAULT_SHM_BYTES,
+        pids=merged.pids or DEFAULT_PIDS,
+    )
+
+
+def master_addr(playbook: Playbook, traits: EngineTraits) -> str:
+    """Node 0's address, which every rank is told."""
+    return traits.address_of(node_name(playbook.name, 0))
+
+
+def _env(playbook: Playbook, traits: EngineTraits, node_rank: int) -> tuple[tuple[str, str], ...]:
+    ranks = playbook.ranks
+    own = ranks.per_node[node_rank].env if node_rank in ranks.per_node else {}
+    return sorted_env(
+        traits.node_env, ranks.env, own, _rendezvous_env(playbook, traits, node_rank)
+    )
+
+
+def _rendezvous_env(
+    playbook: Playbook, traits: EngineTraits, node_rank: int
+) -> Mapping[str, str]:
+    ranks, rendezvous = playbook.ranks, playbook.rendezvous
+    env = {
+        "MASTER_ADDR": master_addr(playbook, traits),
+        "MASTER_PORT": str(rendezvous.port),
+        "WORLD_SIZE": str(ranks.nodes * ranks.nproc_per_node),
+        "NODE_RANK": str(node_rank),
+        "ORCHESTRATE_PROJECT": playbook.name,
+        "ORCHESTRATE_BACKEND": _backend(playbook),
+        "ORCHESTRATE_RENDEZVOUS_TIMEOUT_S": f"{rendezvous.timeout_s:g}",
+    }
+    if ranks.nproc_per_node == 1:  # else torchrun gives each process its own
+        env |= {"RANK": str(node_rank), "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    return env
+
+
+def _backend(playbook: Playbook) -> str:
+    backend = playbook.rendezvous.backend
+    return "gloo" if backend == "auto" and playbook.gpu.mode == "cpu" else backend
+
+
+def _command(playbook: Playbook, traits: EngineTraits, node_rank: int) -> tuple[str, ...]:
+    """The command as given, or torchrun around it where a node runs several ranks."""
+    ranks = playbook.ranks
+    if ranks.nproc_per_node == 1:
+        return ranks.command
+    launcher = (
+        "torchrun",
+        f"--nnodes={ranks.nodes}",
+        f"--node-rank={node_rank}",
+        f"--nproc-per-node={ranks.nproc_per_node}",
+        f"--master-addr={master_addr(playbook, traits)}",
+        f"--master-port={playbook.rendezvous.port}",
+    )
+    interpreter, *rest = ranks.command
+    if interpreter in {"python", "python3"} and rest and (rest[0] == "-m" or rest[0][0] != "-"):
+        return (*launcher, *rest)
+    return (*launcher, "--no-python", *ranks.command)
