@@ -118,8 +118,8 @@ class Ranks(Section):
     command: tuple[Annotated[str, Field(max_length=131_071)], ...] = Field(
         min_length=1,
         max_length=4096,
-        description="What every node runs, one argument an item; no shell is involved. MASTER_ADDR, "
-        "MASTER_PORT, RANK, WORLD_SIZE and LOCAL_RANK are set for it.",
+        description="What every node runs, one argument an item; no shell is involved. "
+        "MASTER_ADDR, MASTER_PORT, RANK, WORLD_SIZE and LOCAL_RANK are set for it.",
         examples=[["python", "-m", "trainer", "--max-steps", "20"]],
     )
     env: dict[str, EnvironmentValue] = Field(

@@ -1,0 +1,29 @@
+"""What a playbook must satisfy beyond the types of its values: one function a rule."""
+
+from __future__ import annotations
+
+from orchestrator.playbook.rules.base import Rule, Site
+from orchestrator.playbook.rules.files import BUILD_FILES, MOUNT_SOURCES, MOUNT_TARGETS
+from orchestrator.playbook.rules.launch import (
+    COMMAND_LOOPBACK,
+    COMMAND_TEXT,
+    ENVIRONMENT,
+    NODE_RANKS,
+)
+from orchestrator.playbook.rules.machine import BACKEND, CHECKS_ONCE, MEMORY, NETWORK
+
+RULES: tuple[Rule, ...] = (
+    ENVIRONMENT,
+    COMMAND_TEXT,
+    COMMAND_LOOPBACK,
+    NODE_RANKS,
+    MOUNT_SOURCES,
+    MOUNT_TARGETS,
+    BUILD_FILES,
+    MEMORY,
+    NETWORK,
+    BACKEND,
+    CHECKS_ONCE,
+)
+
+__all__ = ["RULES", "Rule", "Site"]

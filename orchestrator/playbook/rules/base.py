@@ -1,0 +1,65 @@
+"""What a rule is, and what it may know of the world."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from orchestrator.playbook.models import Playbook
+from orchestrator.playbook.tree import Complaint, Loc
+
+# Whoever may write to one of these owns the machine.
+_ENGINE_SOCKETS = (
+    "/run/docker.sock",
+    "/var/run/docker.sock",
+    "/run/containerd/containerd.sock",
+    "/run/podman/podman.sock",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The machine that a playbook is checked against.
+
+    Attributes:
+        folder: the playbook's folder, absolute and without links.
+        memory_bytes: the machine's physical memory.
+        engine_sockets: sockets of container engines, absolute and without links.
+    """
+
+    folder: Path
+    memory_bytes: int
+    engine_sockets: tuple[str, ...]
+
+    @classmethod
+    def here(cls, folder: Path) -> Site:
+        """Describe this machine."""
+        sockets = [*_ENGINE_SOCKETS]
+        scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
+        if scheme == "unix" and path:
+            sockets.append(path)
+        return cls(
+            folder=folder,
+            memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            engine_sockets=tuple(dict.fromkeys(map(os.path.realpath, sockets))),
+        )
+
+
+Check: TypeAlias = Callable[[Playbook, Site], Iterator[Complaint]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        check: gives what is wrong; a right playbook gives nothing.
+        reads: the values without which the rule has nothing to say. Where one of them has a
+            fault of its own, the rule is left out.
+    """
+
+    check: Check
+    reads: tuple[Loc, ...] = ()

@@ -1,0 +1,169 @@
+"""A YAML document as a tree that remembers where everything stands. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Key: TypeAlias = str | int
+Loc: TypeAlias = tuple[Key, ...]
+"""Keys and list indices from the root to a value, as pydantic counts them."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in the file. Lines and columns count from 1, columns in characters."""
+
+    line: int
+    column: int
+
+
+class Unusable:
+    """The value of a scalar that already has a fault of its own."""
+
+
+UNUSABLE = Unusable()
+Value: TypeAlias = str | int | float | bool | Unusable | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value; `text` is what stands in the file, `quoted` whether it cannot be a number."""
+
+    value: Value
+    text: str
+    quoted: bool
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list."""
+
+    items: tuple[Node, ...]
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value of a mapping, and where its key stands."""
+
+    mark: Mark
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapping; keys are text or whole numbers."""
+
+    entries: dict[Key, Entry]
+    mark: Mark
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A fault before it has a file name.
+
+    Attributes:
+        loc: the value that it is about.
+        what: what is wrong, without a full stop.
+        fix: how to mend it, or empty.
+        at: whether it points at the value, or at the value's key.
+        mark: the exact place, where the one of `loc` would not do.
+    """
+
+    loc: Loc
+    what: str
+    fix: str = ""
+    at: Literal["value", "key"] = "value"
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What `loc` leads to.
+
+    Attributes:
+        path: the way a person writes it: `ranks.mounts[0].source`.
+        key: where its key stands; that of the value where it has none.
+        value: where it stands; the innermost mapping around it where it is missing.
+        node: the value itself, None where it is missing.
+    """
+
+    path: str
+    key: Mark
+    value: Mark
+    node: Node | None
+
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
+
+
+def printable(text: str, longest: int = 60) -> str:
+    """Show text from a file in quotes, on one line, short, and harmless to a terminal."""
+    return repr(text if len(text) <= longest else text[: longest - 1] + "…")
+
+
+def path_of(loc: Loc) -> str:
+    """Write `loc` without a document to look into: every number counts as a list index."""
+    steps = (f"[{part}]" if isinstance(part, int) else _step(None, part) for part in loc)
+    return "".join(steps).removeprefix(".")
+
+
+def place_of(root: Node, loc: Loc) -> Place:
+    """Follow `loc` from the root, as far as the document goes."""
+    node: Node | None = root
+    path, key, value = "", root.mark, root.mark
+    for part in loc:
+        path += _step(node, part)
+        entry = _entry(node, part)
+        node = entry.node if entry else None
+        if entry:
+            key, value = entry.mark, entry.node.mark
+        else:
+            key = value
+    return Place(path.removeprefix("."), key, value, node)
+
+
+def _entry(node: Node | None, part: Key) -> Entry | None:
+    match node:
+        case Mapping(entries=entries):
+            return entries.get(part)
+        case Sequence(items=items) if isinstance(part, int) and part < len(items):
+            return Entry(items[part].mark, items[part])
+        case _:
+            return None
+
+
+def _step(node: Node | None, part: Key) -> str:
+    if isinstance(node, Sequence):
+        return f"[{part}]"
+    text = str(part)
+    return f".{text}" if _PLAIN_KEY.fullmatch(text) else f"[{printable(text)}]"
+
+
+def plain(node: Node) -> object:
+    """Strip the places: dictionaries, tuples (lists are frozen here), and scalars."""
+    match node:
+        case Scalar():
+            return node.value
+        case Sequence():
+            return tuple(plain(item) for item in node.items)
+        case Mapping():
+            return {key: plain(entry.node) for key, entry in node.entries.items()}
+
+
+def unusable_locs(node: Node, loc: Loc = ()) -> list[Loc]:
+    """List the values that already have a fault of their own."""
+    match node:
+        case Scalar():
+            return [loc] if node.value is UNUSABLE else []
+        case Sequence():
+            pairs: list[tuple[Key, Node]] = list(enumerate(node.items))
+        case Mapping():
+            pairs = [(key, entry.node) for key, entry in node.entries.items()]
+    return [found for part, child in pairs for found in unusable_locs(child, (*loc, part))]

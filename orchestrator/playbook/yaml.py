@@ -1,0 +1,239 @@
+"""YAML text -> tree with places: bounded, YAML 1.2 core schema, all faults at once.
+
+Works on the parser's events, never on its composer: libyaml's composer overruns the stack at
+100,000 brackets, PyYAML's raises RecursionError at 1,000, and neither sees a duplicate key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
+
+from orchestrator.playbook.scalars import resolve
+from orchestrator.playbook.tree import (
+    UNUSABLE,
+    Complaint,
+    Entry,
+    Key,
+    Loc,
+    Mapping,
+    Mark,
+    Node,
+    Scalar,
+    Sequence,
+    Value,
+    printable,
+)
+
+MAX_DEPTH = 50
+MAX_ALIASED = 10_000
+
+# The C parser is about ten times quicker; wheels of PyYAML have it, other builds may not.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a text holds: a tree, or None where it cannot be read to its end; and its faults."""
+
+    root: Node | None
+    complaints: tuple[Complaint, ...]
+
+
+class _UnreadableError(Exception):
+    """The text cannot be read any further."""
+
+    def __init__(self, complaint: Complaint) -> None:
+        super().__init__(complaint.what)
+        self.complaint = complaint
+
+
+def compose(text: str) -> Document:
+    """Read one YAML document; `text` holds none of the characters that YAML forbids."""
+    composer = _Composer(text)
+    try:
+        root = composer.document()
+    except _UnreadableError as exc:
+        return Document(None, (*composer.complaints, exc.complaint))
+    return Document(root, tuple(composer.complaints))
+
+
+def _events(text: str) -> Iterator[Event]:
+    try:
+        yield from yaml.parse(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as exc:
+        problem = exc.problem or "the text ends too early"
+        raise _UnreadableError(
+            Complaint((), f"not valid YAML: {problem}", _syntax_fix(problem), mark=_mark_of(exc))
+        ) from exc
+    except (yaml.YAMLError, ValueError, OverflowError) as exc:
+        # The Python parser lets chr() of an escape such as "\UFFFFFFFF" fail as it likes.
+        raise _UnreadableError(Complaint((), "not valid YAML", mark=Mark(1, 1))) from exc
+
+
+def _syntax_fix(problem: str) -> str:
+    if "character" in problem and "token" in problem:
+        return "indent with spaces, and quote text that begins with a special character"
+    return "check indentation, brackets and quotes near this place"
+
+
+def _mark_of(event: Event | yaml.MarkedYAMLError) -> Mark:
+    at = event.start_mark if isinstance(event, Event) else event.problem_mark
+    return Mark(at.line + 1, at.column + 1) if at else Mark(1, 1)
+
+
+class _Composer:
+    """One pass over the events of one document."""
+
+    def __init__(self, text: str) -> None:
+        self.complaints: list[Complaint] = []
+        self._events = _events(text)
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._num_nodes = 0
+        self._num_aliased = 0
+
+    def document(self) -> Node | None:
+        """Read the stream: its one document, and nothing after it."""
+        next(self._events)  # the start of the stream
+        start = next(self._events)
+        if not isinstance(start, DocumentStartEvent):
+            raise _UnreadableError(Complaint((), "the file is empty", "write a playbook into it"))
+        if start.tags or start.version not in (None, (1, 2)):
+            self._complain((), start, "YAML directives are not supported", "remove the line")
+        root = self._node(next(self._events), (), 0)
+        next(self._events)  # the end of the document
+        extra = next(self._events)
+        if isinstance(extra, DocumentStartEvent):
+            self._complain((), extra, "a second document begins here", "keep one per file")
+        return root
+
+    def _complain(self, loc: Loc, event: Event, what: str, fix: str) -> None:
+        self.complaints.append(Complaint(loc, what, fix, mark=_mark_of(event)))
+
+    def _node(self, event: Event, loc: Loc, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            what = f"nested deeper than {MAX_DEPTH} levels"
+            raise _UnreadableError(Complaint((), what, "flatten it", mark=_mark_of(event)))
+        if isinstance(event, AliasEvent):
+            return self._alias(event, loc)
+        # The new anchor hides an older one of its name, also from aliases inside the node.
+        anchor = getattr(event, "anchor", None)
+        self._anchors.pop(anchor or "", None)
+        before = self._num_nodes
+        node = self._content(event, loc, depth)
+        self._num_nodes += 1
+        if anchor:
+            self._anchors[anchor] = (node, self._num_nodes - before)
+        return node
+
+    def _content(self, event: Event, loc: Loc, depth: int) -> Node:
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            name = tag.replace("tag:yaml.org,2002:", "!!")
+            what = f"YAML tags such as {printable(name)} are not supported"
+            self._complain(loc, event, what, "remove the tag; quote a value to make it text")
+        match event:
+            case SequenceStartEvent():
+                return self._sequence(event, loc, depth)
+            case MappingStartEvent():
+                return self._mapping(event, loc, depth)
+            case _:
+                return self._scalar(event, loc, tagged=tag is not None)
+
+    def _scalar(self, event: Event, loc: Loc, *, tagged: bool) -> Scalar:
+        text: str = getattr(event, "value", "")
+        quoted = bool(getattr(event, "style", None))
+        value: Value = text
+        try:
+            _refuse_characters(text)
+            value = text if quoted else resolve(text)
+        except ValueError as exc:
+            self._complain(loc, event, f"{printable(text)} is {exc}", _scalar_fix(text))
+            value = UNUSABLE
+        return Scalar(UNUSABLE if tagged else value, text, quoted, _mark_of(event))
+
+    def _sequence(self, start: SequenceStartEvent, loc: Loc, depth: int) -> Sequence:
+        items: list[Node] = []
+        while not isinstance(event := next(self._events), CollectionEndEvent):
+            items.append(self._node(event, (*loc, len(items)), depth + 1))
+        return Sequence(tuple(items), _mark_of(start))
+
+    def _mapping(self, start: MappingStartEvent, loc: Loc, depth: int) -> Mapping:
+        entries: dict[Key, Entry] = {}
+        while not isinstance(event := next(self._events), CollectionEndEvent):
+            key = self._key(event, loc, depth)
+            mark = _mark_of(event)
+            child = loc if key is None else (*loc, key)
+            node = self._node(next(self._events), child, depth + 1)
+            if key is None:
+                continue
+            if key in entries:
+                self._twice(child, event, entries[key].mark)
+            else:
+                entries[key] = Entry(mark, node)
+        return Mapping(entries, _mark_of(start))
+
+    def _twice(self, loc: Loc, event: Event, first: Mark) -> None:
+        what = f"the key is given twice, here and at line {first.line}"
+        self._complain(loc, event, what, "remove one of the two")
+
+    def _key(self, event: Event, loc: Loc, depth: int) -> Key | None:
+        """Read a key; None, with a complaint, where it is none that a playbook can have."""
+        # A template that was left unquoted, `{{ x }}`, is such a key too.
+        node = self._node(event, loc, depth + 1)
+        if not isinstance(event, ScalarEvent) or not isinstance(node, Scalar):
+            self._complain(loc, event, "a key that is not plain text", 'quote it: "…"')
+            return None
+        if node.text == "<<" and not node.quoted:
+            self._complain(loc, event, "merge keys are not supported", "write the keys out")
+            return None
+        if isinstance(node.value, bool) or not isinstance(node.value, str | int):
+            if node.value is not UNUSABLE:
+                what = f"the key {printable(node.text)} is not text"
+                self._complain(loc, event, what, f'quote it: "{_short(node.text)}"')
+            return None
+        return node.value
+
+    def _alias(self, event: AliasEvent, loc: Loc) -> Node:
+        known = self._anchors.get(event.anchor or "")
+        if known is None:
+            what = f"alias {printable(f'*{event.anchor}')} names nothing above it"
+            self._complain(loc, event, what, "define it before, or quote text that begins with *")
+            return Scalar(UNUSABLE, "", False, _mark_of(event))
+        node, size = known
+        self._num_nodes += size
+        self._num_aliased += size
+        if self._num_aliased > MAX_ALIASED:
+            what = f"aliases expand to more than {MAX_ALIASED} values"
+            raise _UnreadableError(
+                Complaint((), what, "write the values out", mark=_mark_of(event))
+            )
+        return node
+
+
+def _refuse_characters(text: str) -> None:
+    if "\0" in text:
+        raise ValueError("text with a NUL, which no program can be given")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("text with half a character (a lone surrogate)")
+
+
+def _scalar_fix(text: str) -> str:
+    if "\0" in text or not text.isprintable():
+        return "remove it"
+    return f'quote it if text is meant: "{_short(text)}"'
+
+
+def _short(text: str) -> str:
+    return printable(text)[1:-1]
