@@ -1,0 +1,60 @@
+"""`python -m trainer`: parse, join the process group, train, leave."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from structlog.typing import FilteringBoundLogger
+
+from trainer.config import Config, parse_config
+from trainer.errors import TrainerError
+from trainer.log import divert_stdout, log_failure, open_log
+from trainer.signals import StopRequest
+
+
+def main() -> NoReturn:
+    """Run to the end and exit: 0 finished, 1 failed, 2 wrong usage, 128 + n on signal n."""
+    log = open_log(os.environ)
+    stop = StopRequest(log)
+    stop.watch()
+    faulthandler.register(signal.SIGUSR2, all_threads=True)  # stacks of a hung rank, on stderr
+    try:
+        config = parse_config(sys.argv[1:], os.environ)
+        divert_stdout()
+        code = _run(config, log, stop)
+    except Exception as exc:  # noqa: BLE001 - the last frame: whatever it is becomes a record
+        log_failure(log, exc)
+        _leave_at_once(exc.exit_code if isinstance(exc, TrainerError) else 1)
+    sys.exit(code)
+
+
+def _run(config: Config, log: FilteringBoundLogger, stop: StopRequest) -> int:
+    # torch and transformers take seconds to import: after bad usage was refused, so that it is
+    # refused quickly, and inside the try, so that a broken installation is a record as well.
+    # Joining before transformers is imported lets the ranks find each other during that wait.
+    from trainer.group import join, leave  # noqa: PLC0415
+
+    rank = join(config.group, os.environ, log)
+    from trainer.train import train  # noqa: PLC0415
+
+    code = train(config, rank, log, stop)
+    leave()
+    return code
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """Exit without the interpreter's shutdown.
+
+    The process group's destructor and torch's threads can wait for peers that are themselves
+    waiting for this rank. The records are flushed line by line, so only stderr is left.
+    """
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
