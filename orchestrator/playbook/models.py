@@ -171,16 +171,34 @@ class Playbook(Section):
         "names every object that the playbook owns.",
         examples=["two-rank"],
     )
-    image: Image = Field(description="The image that every node runs.")
+    image: Image = Field(
+        description="The image that every node runs.",
+        examples=[{"tag": "qwen-fsdp:local"}],
+    )
     network: Network = Field(
-        default=Network(), description="The private network that the nodes share."
+        default=Network(),
+        description="The private network that the nodes share.",
+        examples=[{"internal": True}],
     )
-    ranks: Ranks = Field(description="The nodes that form one process group.")
+    ranks: Ranks = Field(
+        description="The nodes that form one process group, and what they run.",
+        examples=[{"nodes": 2, "command": ["python", "-m", "trainer"]}],
+    )
     rendezvous: Rendezvous = Field(
-        default=Rendezvous(), description="How the ranks find each other."
+        default=Rendezvous(),
+        description="How the ranks find each other.",
+        examples=[{"backend": "auto", "timeout": "60s"}],
     )
-    gpu: Gpu = Field(default=Gpu(), description="How nodes share the machine's GPUs.")
-    security: Security = Field(default=Security(), description="How far nodes are locked in.")
+    gpu: Gpu = Field(
+        default=Gpu(),
+        description="How nodes share the machine's GPUs.",
+        examples=[{"mode": "cpu"}],
+    )
+    security: Security = Field(
+        default=Security(),
+        description="How far nodes are locked in.",
+        examples=[{"profile": "default"}],
+    )
     health_checks: tuple[HealthCheck, ...] = Field(
         default=(),
         description="What must hold for the run to count as converged; apply waits for these and "

@@ -10,8 +10,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from orchestrator.playbook.fields import nearest, section_at, yaml_fields
+from orchestrator.playbook.flow import flow
 from orchestrator.playbook.health import CHECK_KINDS
-from orchestrator.playbook.language import Section
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.tree import (
     Complaint,
@@ -157,19 +157,8 @@ def _unknown_key(finding: Finding) -> Words:
 
 
 def _missing(finding: Finding) -> Words:
-    section = section_at(finding.loc[:-1]) or Playbook
-    key = str(finding.loc[-1])
-    return "missing", f"add {key}: {_example(section, key)}"
-
-
-def _example(section: type[Section], key: str) -> str:
-    examples = yaml_fields(section)[key].examples
-    if not examples:
-        below = section_at((key,))
-        required = [k for k, f in yaml_fields(below).items() if f.is_required()] if below else []
-        return "{" + ", ".join(f"{k}: {_example(below or Playbook, k)}" for k in required) + "}"
-    example = examples[0]
-    return f"[{', '.join(map(str, example))}]" if isinstance(example, list) else str(example)
+    examples = _field(finding.loc).examples or ["…"]
+    return "missing", f"add {finding.loc[-1]}: {flow(examples[0])}"
 
 
 def _field(loc: Loc) -> FieldInfo:
