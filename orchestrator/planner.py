@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from orchestrator.errors import ImageUnavailable, NameTaken
+from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken
 from orchestrator.plan import (
     BuildImage,
     CreateNetwork,
@@ -25,6 +25,7 @@ from orchestrator.state import (
     DesiredState,
     ForeignObject,
     ImageSpec,
+    NetworkSpec,
     NodeSpec,
     NodeStatus,
     ObservedImage,
@@ -150,7 +151,10 @@ def _plan_network(
     desired: DesiredState, observed: ObservedState, stale: tuple[RemoveNetwork, ...]
 ) -> CreateNetwork | None:
     wanted = desired.network
-    if wanted is None or wanted.external:
+    if wanted is None:
+        return None
+    if wanted.external:
+        _require(wanted, observed)
         return None
     for removal in stale:
         if removal.network.name == wanted.name:
@@ -158,6 +162,14 @@ def _plan_network(
     if any(network.name == wanted.name for network in observed.networks):
         return None
     return CreateNetwork(wanted, "not there yet")
+
+
+def _require(wanted: NetworkSpec, observed: ObservedState) -> None:
+    if not any(network.name == wanted.name for network in observed.networks):
+        raise AddressUnavailable(
+            f"network {wanted.name} is external in the playbook and does not exist",
+            fix=f"create it (`docker network create {wanted.name}`) or drop `external: true`",
+        )
 
 
 def _own_causes(desired: DesiredState, observed: ObservedState) -> dict[int, str]:
@@ -238,20 +250,11 @@ def _status_cause(found: ObservedNode) -> str:
         case NodeStatus.EXITED if found.exit_code == 0:
             return ""
         case NodeStatus.EXITED:
-            return exit_cause(found)
+            return found.ending
         case NodeStatus.CREATED:
-            return "was created but never started"
+            return f"was never started: {found.error}" if found.error else "was never started"
         case _:
             return f"is {found.status.value}"
-
-
-def exit_cause(node: ObservedNode) -> str:
-    """Say how a node ended, as far as its exit code tells."""
-    if node.oom_killed:
-        return f"ran out of memory (exit code {node.exit_code})"
-    if node.exit_code is not None and node.exit_code > 128:
-        return f"was killed by signal {node.exit_code - 128} (exit code {node.exit_code})"
-    return f"exited with code {node.exit_code}"
 
 
 def _short(image_id: str | None) -> str:

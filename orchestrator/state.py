@@ -178,6 +178,12 @@ class NodeStatus(StrEnum):
     DEAD = "dead"
 
 
+_CODES = {
+    126: "its command cannot be executed",
+    127: "its command does not exist",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ObservedNode:
     """A node that bears our labels. Times are seconds since the epoch, None if not reached."""
@@ -215,6 +221,18 @@ class ObservedNode:
     def has_finished_well(self) -> bool:
         """True when its job ended with exit code 0."""
         return self.status is NodeStatus.EXITED and self.exit_code == 0
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words, as far as its exit code tells."""
+        code = self.exit_code
+        if self.oom_killed:
+            return f"ran out of memory (exit code {code})"
+        if code in _CODES:
+            return f"exited with code {code}: {_CODES[code]}"
+        if code is not None and code > 128:
+            return f"was killed by signal {code - 128} (exit code {code})"
+        return f"exited with code {code}"
 
 
 @dataclass(frozen=True, slots=True)

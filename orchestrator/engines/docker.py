@@ -28,7 +28,8 @@ from orchestrator.engines.docker_inspect import (
 )
 from orchestrator.engines.docker_options import create_options
 from orchestrator.errors import EngineUnavailable, ImageUnavailable, OrchestrateError
-from orchestrator.images.builder import ImageBuilder
+from orchestrator.images.command import Limits as StreamLimits
+from orchestrator.images.command import stream
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state import (
     LABEL_PLAYBOOK,
@@ -146,16 +147,18 @@ class DockerEngine:
         """See `Engine.build_image`."""
         if image.recipe is None:
             raise ImageUnavailable(f"image {image.tag} has no build in the playbook")
+        from orchestrator.images.builder import ImageBuilder
+
         builder = ImageBuilder(self._cli.prefix, cache_dir=self._cache_dir)
         builder.build(image.recipe, on_line)
 
     def pull_image(self, image: ImageSpec, on_line: OnLine) -> None:
         """See `Engine.pull_image`."""
-        on_line(f"pulling {image.tag}")
-        self._cli.call(
-            "pull", "--quiet", image.tag, doing=f"pulling image {image.tag}",
-            deadline_s=PULL_DEADLINE_S,
-        )  # fmt: skip
+        done = stream(
+            [*self._cli.prefix, "pull", image.tag], StreamLimits(PULL_DEADLINE_S), on_line
+        )
+        if not done.ok:
+            raise to_error(done.text, f"pulling image {image.tag}")
 
     # -- networks --------------------------------------------------------------
 

@@ -1,0 +1,107 @@
+"""What happened, as typed facts in the past tense. The console prints them; nothing reads text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.loglines import LogLine
+from orchestrator.plan import Action, Plan
+from orchestrator.state import ObservedNode
+
+if TYPE_CHECKING:  # destroy tells events too, and does without the playbook's models
+    from orchestrator.verify.checks import CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMade:
+    """The plan is known; nothing has been done yet."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStarted:
+    """An engine began to perform an action."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class ActionProgressed:
+    """An action that takes long has something to say."""
+
+    action: Action
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDone:
+    """An action was performed."""
+
+    action: Action
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFailed:
+    """An action was refused by the engine; those after it are not tried."""
+
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpoke:
+    """A node wrote a line."""
+
+    node_name: str
+    line: LogLine
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEnded:
+    """A node's main process has exited."""
+
+    node: ObservedNode
+
+
+@dataclass(frozen=True, slots=True)
+class CheckChanged:
+    """A check has a status that it had not before."""
+
+    result: CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class StillWaiting:
+    """Nothing has been told for a while; these are the checks that are waited for."""
+
+    pending: tuple[CheckResult, ...]
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GangStopped:
+    """The nodes that still ran were stopped, because of a failure."""
+
+    node_names: tuple[str, ...]
+    took_s: float
+
+
+Event = (
+    PlanMade
+    | ActionStarted
+    | ActionProgressed
+    | ActionDone
+    | ActionFailed
+    | NodeSpoke
+    | NodeEnded
+    | CheckChanged
+    | StillWaiting
+    | GangStopped
+)
+
+Sink = Callable[[Event], None]
+"""Takes events; called from one thread at a time."""

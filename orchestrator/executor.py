@@ -1,0 +1,154 @@
+"""Walks a plan: performs its actions on an engine and tells what happened. Decides nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, assert_never
+
+from orchestrator.archive import save_logs
+from orchestrator.engines.base import Engine
+from orchestrator.errors import OrchestrateError
+from orchestrator.events import (
+    ActionDone,
+    ActionFailed,
+    ActionProgressed,
+    ActionStarted,
+    Sink,
+)
+from orchestrator.plan import (
+    BuildImage,
+    CreateNetwork,
+    Plan,
+    PullImage,
+    RemoveNetwork,
+    RemoveNode,
+    StartNode,
+)
+from orchestrator.state import ObservedNode, RunIdentity
+
+Batched = TypeVar("Batched", RemoveNode, StartNode)
+
+STOP_GRACE_S = 5.0
+"""Between SIGTERM and SIGKILL: a rank has this long to flush its checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Where a plan is carried out, and who is told."""
+
+    engine: Engine
+    identity: RunIdentity
+    sink: Sink
+    grace_s: float = STOP_GRACE_S
+
+
+def execute(plan: Plan, run: Execution) -> None:
+    """Carry out the plan, in its order. After a failure nothing more is tried.
+
+    Nodes are removed together and started together; nothing is done twice, so carrying
+    out what is left after a failure is a matter of planning again.
+
+    Raises:
+        OrchestrateError: what the engine refused, after `ActionFailed` was told.
+    """
+    if plan.image:
+        _perform(plan.image, run)
+    _remove_gang(plan.remove_nodes, run)
+    for removal in plan.remove_networks:
+        _perform(removal, run)
+    if plan.create_network:
+        _perform(plan.create_network, run)
+    _start_gang(plan.start_nodes, run)
+
+
+def _perform(action: BuildImage | PullImage | CreateNetwork | RemoveNetwork, run: Execution) -> None:
+    run.sink(ActionStarted(action))
+    began_s = time.monotonic()
+    try:
+        _on_engine(action, run)
+    except OrchestrateError as exc:
+        run.sink(ActionFailed(action, exc.what))
+        raise
+    run.sink(ActionDone(action, time.monotonic() - began_s))
+
+
+def _on_engine(
+    action: BuildImage | PullImage | CreateNetwork | RemoveNetwork, run: Execution
+) -> None:
+    def on_line(text: str) -> None:
+        run.sink(ActionProgressed(action, text))
+
+    match action:
+        case BuildImage():
+            run.engine.build_image(action.image, on_line)
+        case PullImage():
+            run.engine.pull_image(action.image, on_line)
+        case CreateNetwork():
+            run.engine.create_network(action.network, run.identity.project)
+        case RemoveNetwork():
+            run.engine.remove_network(action.network)
+        case _:
+            assert_never(action)
+
+
+def _remove_gang(removals: Sequence[RemoveNode], run: Execution) -> None:
+    """Stop all at once, so that the time does not grow with nodes times grace."""
+
+    def remove(told: Callable[[str], None]) -> None:
+        nodes = [removal.node for removal in removals]
+        run.engine.stop_nodes(nodes, grace_s=run.grace_s)
+        save_logs(run.engine, nodes)
+        run.engine.remove_nodes(nodes)
+        for node in nodes:
+            told(node.id)
+
+    _perform_together(removals, lambda removal: removal.node.id, remove, run)
+
+
+def _start_gang(starts: Sequence[StartNode], run: Execution) -> None:
+    """Start every node; after a failure, stop those that started, or they wait for peers."""
+
+    def start(told: Callable[[str], None]) -> None:
+        run.engine.start_nodes([action.node for action in starts], run.identity, told)
+
+    try:
+        _perform_together(starts, lambda action: action.node.name, start, run)
+    except OrchestrateError:
+        stop_gang(run.engine, run.identity.project, grace_s=0.0)
+        raise
+
+
+def stop_gang(engine: Engine, project: str, *, grace_s: float) -> tuple[ObservedNode, ...]:
+    """Stop what still runs of a project; return the nodes that did."""
+    active = tuple(node for node in engine.observe_nodes(project) if node.is_active)
+    engine.stop_nodes(active, grace_s=grace_s)
+    return active
+
+
+def _perform_together(
+    actions: Sequence[Batched],
+    key: Callable[[Batched], str],
+    work: Callable[[Callable[[str], None]], None],
+    run: Execution,
+) -> None:
+    """Perform a batch; the engine tells each one that is done, from whichever thread."""
+    if not actions:
+        return
+    waiting = {key(action): action for action in actions}
+    began_s, lock = time.monotonic(), threading.Lock()
+
+    def told(name: str) -> None:
+        with lock:
+            run.sink(ActionDone(waiting.pop(name), time.monotonic() - began_s))
+
+    for action in actions:
+        run.sink(ActionStarted(action))
+    try:
+        work(told)
+    except OrchestrateError as exc:
+        for action in list(waiting.values()):
+            run.sink(ActionFailed(action, exc.what))
+        raise

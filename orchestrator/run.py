@@ -1,0 +1,179 @@
+"""The whole story of apply, plan, verify and destroy, on one screen. Read this first.
+
+    playbook.yaml -> Playbook -> DesiredState + ObservedState -> Plan -> Engine
+                        node logs -> Records -> CheckResults -> Outcome -> exit code
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.archive import run_folder, save_logs
+from orchestrator.engines.base import Engine, Query
+from orchestrator.errors import ExitCode, NoSuchProject
+from orchestrator.events import ActionDone, ActionProgressed, GangStopped, PlanMade, Sink
+from orchestrator.executor import Execution, execute, stop_gang
+from orchestrator.images.recipe import inputs_digest
+from orchestrator.lock import project_lock
+from orchestrator.plan import Plan, PullImage
+from orchestrator.planner import make_plan
+from orchestrator.playbook.loader import LoadedPlaybook
+from orchestrator.resolve import build_recipe, resolve
+from orchestrator.state import DesiredState, RunIdentity
+from orchestrator.watch import Judgement, Watched, judge_kept_logs, watch
+
+FAILED_GRACE_S = 1.0
+"""A gang with a dead rank cannot save a common checkpoint any more: it is given little time."""
+
+
+def new_run_id() -> str:
+    """An id that sorts by time and that no earlier run can have had."""
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One playbook on one engine, and what is asked of them."""
+
+    loaded: LoadedPlaybook
+    engine: Engine
+    lock_folder: Path
+    rerun: bool = False
+    detach: bool = False
+    run_id: Callable[[], str] = new_run_id
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an apply ended. `judgement` is None where nothing was waited for."""
+
+    plan: Plan
+    judgement: Judgement | None
+    took_s: float
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 only if every check held."""
+        holds = self.judgement is None or self.judgement.holds
+        return ExitCode.CONVERGED if holds else ExitCode.NOT_CONVERGED
+
+
+def apply(request: Request, sink: Sink) -> Outcome:
+    """Bring the world to what the playbook declares, and prove that it holds.
+
+    Raises:
+        OrchestrateError: the engine refused something; what was done until then stays, and
+            the next apply or destroy goes on from there.
+    """
+    began_s = time.monotonic()
+    engine, project = request.engine, request.loaded.playbook.name
+    with project_lock(request.lock_folder, engine.traits.name, project, doing="apply"):
+        desired = desired_state(request)
+        _refresh_image(request, desired, sink)
+        plan, judgement = _plan(request, desired)
+        sink(PlanMade(plan))
+        execute(plan, Execution(engine, _identity(request, desired), sink))
+        if judgement is None and not request.detach:
+            judgement = _follow(request, desired, sink)
+        return Outcome(plan, judgement, time.monotonic() - began_s)
+
+
+def plan(request: Request) -> Plan:
+    """The first half of apply: decide, and do nothing."""
+    return _plan(request, desired_state(request))[0]
+
+
+def verify(request: Request) -> Judgement:
+    """Judge the run that is there by what its nodes have written so far."""
+    desired = desired_state(request)
+    nodes = request.engine.observe_nodes(desired.project)
+    if not nodes:
+        raise NoSuchProject(
+            f"project {desired.project} has no nodes on the {request.engine.traits.name} engine",
+            fix=f"run `orchestrate apply {request.loaded.path}` first",
+        )
+    return judge_kept_logs(_watched(request, desired), nodes)
+
+
+def desired_state(request: Request) -> DesiredState:
+    """Resolve the playbook for the engine; reads the files that its image is built from."""
+    traits = request.engine.traits
+    recipe = build_recipe(request.loaded) if traits.has_images else None
+    return resolve(
+        request.loaded,
+        traits,
+        build_inputs=inputs_digest(recipe) if recipe else None,
+        writer=f"{os.getuid()}:{os.getgid()}",
+    )
+
+
+def _plan(request: Request, desired: DesiredState) -> tuple[Plan, Judgement | None]:
+    """Observe and plan. A gang that has ended is judged too: a run that failed is repeated."""
+    observed = request.engine.observe(query_for(desired))
+    plan = make_plan(desired, observed, rerun=request.rerun)
+    if not plan.is_empty or any(node.is_active for node in observed.nodes):
+        return plan, None
+    judgement = judge_kept_logs(_watched(request, desired), observed.nodes)
+    if judgement.holds:
+        return plan, judgement
+    return make_plan(desired, observed, failure=judgement.failure), None
+
+
+def query_for(desired: DesiredState) -> Query:
+    """What must be looked at to plan for `desired`."""
+    network = desired.network
+    return Query(
+        project=desired.project,
+        image_tag=desired.image.tag if desired.image else None,
+        network=network.name if network else None,
+        network_is_external=bool(network and network.external),
+        node_names=tuple(node.name for node in desired.nodes),
+    )
+
+
+def _refresh_image(request: Request, desired: DesiredState, sink: Sink) -> None:
+    """`pull: always` comes before looking, so that the plan knows what the tag means now."""
+    image = desired.image
+    if image is None or image.recipe is not None or image.pull != "always":
+        return
+    action, began_s = PullImage(image, "pull: always"), time.monotonic()
+    request.engine.pull_image(image, lambda text: sink(ActionProgressed(action, text)))
+    sink(ActionDone(action, time.monotonic() - began_s))
+
+
+def _identity(request: Request, desired: DesiredState) -> RunIdentity:
+    run_id = request.run_id()
+    return RunIdentity(
+        project=desired.project,
+        run_id=run_id,
+        run_dir=str(run_folder(desired.project, run_id)),
+        playbook=desired.playbook,
+        playbook_digest=desired.playbook_digest,
+    )
+
+
+def _watched(
+    request: Request, desired: DesiredState, sink: Sink = lambda _: None
+) -> Watched:
+    return Watched(request.engine, desired, request.loaded.playbook.health_checks, sink)
+
+
+def _follow(request: Request, desired: DesiredState, sink: Sink) -> Judgement:
+    """Wait for the checks; when one fails, stop the gang unless the playbook says to keep it."""
+    engine = request.engine
+    nodes = engine.observe_nodes(desired.project)
+    judgement = watch(_watched(request, desired, sink), nodes)
+    if not judgement.holds and request.loaded.playbook.on_failure == "stop":
+        began_s = time.monotonic()
+        stopped = stop_gang(engine, desired.project, grace_s=FAILED_GRACE_S)
+        if stopped:
+            names = tuple(node.name for node in stopped)
+            sink(GangStopped(names, time.monotonic() - began_s))
+    ended = [n for n in engine.observe_nodes(desired.project) if not n.is_active]
+    save_logs(engine, ended)
+    return judgement

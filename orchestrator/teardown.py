@@ -1,0 +1,100 @@
+"""The story of destroy: find a project by its labels alone, and leave nothing of it.
+
+Playbooks are not needed: the labels say which file a project came from, so destroy works
+when that file has been edited, broken or deleted since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.engines.base import Engine, Query
+from orchestrator.errors import EngineFailed, NoSuchProject
+from orchestrator.events import PlanMade, Sink
+from orchestrator.executor import STOP_GRACE_S, Execution, execute
+from orchestrator.lock import project_lock
+from orchestrator.plan import Plan
+from orchestrator.planner import make_destroy_plan
+from orchestrator.state import ProjectSummary, RunIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A project and the engine that it is on."""
+
+    engine: Engine
+    summary: ProjectSummary
+
+    def __str__(self) -> str:
+        return f"{self.summary.name} ({self.engine.traits.name})"
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """What was removed of one project."""
+
+    placed: Placed
+    plan: Plan
+    took_s: float
+
+
+def find_projects(engines: Sequence[Engine]) -> tuple[Placed, ...]:
+    """Every project on these engines."""
+    return tuple(Placed(engine, each) for engine in engines for each in engine.projects())
+
+
+def select(found: Sequence[Placed], target: str | None) -> tuple[Placed, ...]:
+    """The projects that a user means. Pure but for making a path absolute.
+
+    Args:
+        found: what there is.
+        target: a project's name, the path of a playbook, or None for the only one there is.
+
+    Raises:
+        NoSuchProject: nothing was named and there are several.
+    """
+    if target is None:
+        names = {placed.summary.name for placed in found}
+        if len(names) > 1:
+            listed = ", ".join(str(placed) for placed in found)
+            raise NoSuchProject(
+                f"there are {len(names)} projects here: {listed}",
+                fix="name the one you mean, or say --all",
+            )
+        return tuple(found)
+    if is_path(target):
+        path = str(Path(target).absolute().resolve())
+        return tuple(placed for placed in found if placed.summary.playbook == path)
+    return tuple(placed for placed in found if placed.summary.name == target)
+
+
+def is_path(target: str) -> bool:
+    """True for what is meant as a file: project names hold neither dots nor slashes."""
+    return "/" in target or "." in target
+
+
+def destroy(placed: Placed, lock_folder: Path, sink: Sink, *, grace_s: float) -> Destroyed:
+    """Remove everything that the engine holds of a project.
+
+    Raises:
+        EngineFailed: something was left all the same.
+    """
+    began_s = time.monotonic()
+    engine, project = placed.engine, placed.summary.name
+    with project_lock(lock_folder, engine.traits.name, project, doing="destroy"):
+        plan = make_destroy_plan(engine.observe(Query(project)))
+        sink(PlanMade(plan))
+        identity = RunIdentity(project, run_id="", run_dir="")
+        execute(plan, Execution(engine, identity, sink, grace_s=grace_s))
+        if engine.observe(Query(project)).exists:
+            raise EngineFailed(
+                f"something of project {project} was left on the {engine.traits.name} engine",
+                fix="run destroy once more",
+            )
+    return Destroyed(placed, plan, time.monotonic() - began_s)
+
+
+__all__ = ["STOP_GRACE_S", "Destroyed", "Placed", "destroy", "find_projects", "is_path", "select"]

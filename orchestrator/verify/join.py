@@ -1,0 +1,64 @@
+"""What is wrong with a join, rank by rank. Pure.
+
+Proof of a join is a collective that adds up, reported once by each rank from the node
+that was given it, all naming one group. Each rule here is one way in which a group can
+look whole and not be.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from orchestrator.records import ProcessGroupJoined
+from orchestrator.verify.facts import RunFacts
+
+
+def rank_has_joined(facts: RunFacts, rank: int) -> bool:
+    """True when the rank has reported a join at all."""
+    return facts.ranks[rank].num_joins > 0
+
+
+def join_faults(facts: RunFacts, deadline_s: float) -> dict[int, tuple[str, str]]:
+    """`{rank: (expected, found)}` for every rank that has reported, but wrongly.
+
+    Args:
+        facts: what the ranks said.
+        deadline_s: seconds since the epoch by which they had to.
+    """
+    faults: dict[int, tuple[str, str]] = {}
+    for rank, said in facts.ranks.items():
+        if said.num_joins > 1:
+            faults[rank] = ("one report", f"{said.num_joins} reports")
+        elif said.joins and said.joins[0][0] > deadline_s:
+            late_s = said.joins[0][0] - deadline_s
+            faults[rank] = ("a report by the deadline", f"one {late_s:.1f} s after it")
+        elif said.joins and (fault := _content_fault(facts, said.joins[0][1])):
+            faults[rank] = fault
+    return faults
+
+
+def _content_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | None:
+    world_size = facts.desired.world_size
+    if join.world_size != world_size:
+        return f"world_size {world_size}", f"world_size {join.world_size}"
+    expected_sum = world_size * (world_size - 1) // 2
+    if join.rank_sum != expected_sum:
+        return f"rank_sum {expected_sum}", f"rank_sum {join.rank_sum}"
+    if expected := _expected_address(facts, join):
+        return f"master_addr {expected}", f"master_addr {join.master_addr}"
+    backend = _majority(facts, lambda each: each.backend)
+    if join.backend != backend:
+        return f"backend {backend}, as the others", f"backend {join.backend}"
+    return None
+
+
+def _expected_address(facts: RunFacts, join: ProcessGroupJoined) -> str:
+    """The address that the node was given; empty when the rank used just that."""
+    given = dict(facts.desired.nodes[0].env).get("MASTER_ADDR", join.master_addr)
+    return "" if join.master_addr == given else given
+
+
+def _majority(facts: RunFacts, value: Callable[[ProcessGroupJoined], str]) -> str:
+    counts = Counter(value(said.joins[0][1]) for said in facts.ranks.values() if said.joins)
+    return counts.most_common(1)[0][0]

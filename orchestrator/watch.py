@@ -1,0 +1,229 @@
+"""Follows a run until every declared check holds or one fails.
+
+One thread reads the logs, this one asks for the nodes' states now and then and judges.
+The end of a node's log makes it ask at once, so that a death is seen in well under the
+second that the polling takes.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from orchestrator.engines.base import Engine
+from orchestrator.errors import OrchestrateError
+from orchestrator.events import CheckChanged, NodeEnded, NodeSpoke, Sink, StillWaiting
+from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.playbook.models import Check, Training
+from orchestrator.state import DesiredState, ObservedNode
+from orchestrator.verify.checks import CheckResult, Run, Status, evaluate
+from orchestrator.verify.facts import RunFacts
+
+POLL_S = 1.0
+"""How often the nodes' states are asked for while nothing hints at a change."""
+
+LAST_WORDS_S = 1.0
+"""How long a dead rank's log may take to arrive before the run is judged without it."""
+
+SIGN_OF_LIFE_S = 2.0
+"""A user is told what is waited for when nothing else was told for this long."""
+
+QUEUE_LINES = 10_000
+"""Lines read but not yet judged; a reader that gets further ahead waits."""
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What to watch, and where to tell of it."""
+
+    engine: Engine
+    desired: DesiredState
+    checks: tuple[Check, ...]
+    sink: Sink
+    clock: Clock = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The results when watching ended, and the run that they were judged on."""
+
+    results: tuple[CheckResult, ...]
+    run: Run
+
+    @property
+    def holds(self) -> bool:
+        """True when no check failed or was skipped."""
+        return all(result.status is Status.OK for result in self.results)
+
+    @property
+    def failure(self) -> str:
+        """The first check that failed, in a line; empty when all hold."""
+        failed = next((each for each in self.results if each.status is Status.FAILED), None)
+        return f"{failed.name}: {failed.why}" if failed else ""
+
+
+def milestone_of(checks: Sequence[Check]) -> int:
+    """The step whose time matters to the checks."""
+    return next((check.steps for check in checks if isinstance(check, Training)), 1)
+
+
+def judge_kept_logs(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
+    """Judge a run by what its nodes have written so far, without waiting for anything."""
+    facts = _facts(watched, nodes)
+    watched.engine.read_logs(nodes, facts.add)
+    facts.finish()
+    run = Run(facts, nodes, watched.clock())
+    return Judgement(_settled(evaluate(watched.checks, run)), run)
+
+
+def watch(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
+    """Follow the nodes' logs and states until the checks are settled.
+
+    Returns when every check holds, or as soon as one fails; it waits for nothing else.
+    """
+    watcher = _Watcher(watched, nodes, _facts(watched, nodes))
+    with _reading(watched.engine, nodes) as arrivals:
+        return watcher.run_until_settled(arrivals)
+
+
+def _facts(watched: Watched, nodes: tuple[ObservedNode, ...]) -> RunFacts:
+    run_id = nodes[0].run_id if nodes else ""
+    return RunFacts(watched.desired, run_id, milestone=milestone_of(watched.checks))
+
+
+Arrivals = queue.Queue[LogLine | LogEnd | OrchestrateError]
+
+
+@contextmanager
+def _reading(engine: Engine, nodes: tuple[ObservedNode, ...]) -> Iterator[Arrivals]:
+    """Read the logs in a thread of their own for as long as the block lasts."""
+    arrivals: Arrivals = queue.Queue(QUEUE_LINES)
+    stop = threading.Event()
+
+    def hand_over(item: LogLine | LogEnd | OrchestrateError) -> None:
+        while not stop.is_set():
+            try:
+                return arrivals.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+
+    def read() -> None:
+        try:
+            engine.follow_logs(nodes, hand_over, stop)
+        except OrchestrateError as exc:
+            hand_over(exc)
+
+    thread = threading.Thread(target=read, name="log reader", daemon=True)
+    thread.start()
+    try:
+        yield arrivals
+    finally:
+        stop.set()
+        thread.join(timeout=5)
+
+
+@dataclass
+class _Watcher:
+    watched: Watched
+    nodes: tuple[ObservedNode, ...]
+    facts: RunFacts
+    _asked_at_s: float = field(default=0.0)
+    _shown: dict[str, Status] = field(default_factory=dict)
+    _ended: set[int] = field(default_factory=set)
+    _told_at_s: float = field(default=0.0)
+    _began_at_s: float = field(default=0.0)
+
+    def run_until_settled(self, arrivals: Arrivals) -> Judgement:
+        """Take what comes and judge it, until nothing is pending or something failed."""
+        failed_since_s: float | None = None
+        self._asked_at_s = self._began_at_s = self._told_at_s = self.watched.clock()
+        self._tell_of_endings()
+        while True:
+            hint = self._take(arrivals)
+            self._refresh(at_once=hint)
+            run = Run(self.facts, self.nodes, self.watched.clock())
+            results = evaluate(self.watched.checks, run)
+            if any(result.status is Status.FAILED for result in results):
+                failed_since_s = failed_since_s or run.now_s
+                if self._is_silent() or run.now_s - failed_since_s > LAST_WORDS_S:
+                    return self._conclude(run, _settled(results))
+            elif all(result.status is Status.OK for result in results):
+                return self._conclude(run, results)
+            else:
+                self._tell_of_checks(results)
+                self._tell_of_waiting(results, run.now_s)
+
+    def _take(self, arrivals: Arrivals) -> bool:
+        """Take all that has arrived, waiting a moment for the first; True if a log ended."""
+        a_log_ended = False
+        try:
+            item = arrivals.get(timeout=0.05)
+            while True:
+                a_log_ended |= self._take_one(item)
+                item = arrivals.get_nowait()
+        except queue.Empty:
+            return a_log_ended
+
+    def _take_one(self, item: LogLine | LogEnd | OrchestrateError) -> bool:
+        if isinstance(item, OrchestrateError):
+            raise item
+        self.facts.add(item)
+        if isinstance(item, LogEnd):
+            return True
+        self._told_at_s = self.watched.clock()
+        name = self.watched.desired.nodes[item.node_rank].name
+        self.watched.sink(NodeSpoke(name, item))
+        return False
+
+    def _refresh(self, *, at_once: bool) -> None:
+        now_s = self.watched.clock()
+        if at_once or now_s - self._asked_at_s >= POLL_S:
+            self._asked_at_s = now_s
+            self.nodes = self.watched.engine.observe_nodes(self.watched.desired.project)
+            self._tell_of_endings()
+
+    def _is_silent(self) -> bool:
+        """True when every node that has ended has had its say."""
+        return all(
+            self.facts.nodes[node.node_rank].has_ended
+            for node in self.nodes
+            if not node.is_active and node.node_rank in self.facts.nodes
+        )
+
+    def _tell_of_endings(self) -> None:
+        for node in self.nodes:
+            if node.exit_code is not None and node.node_rank not in self._ended:
+                self._ended.add(node.node_rank)
+                self.watched.sink(NodeEnded(node))
+
+    def _tell_of_checks(self, results: Sequence[CheckResult]) -> None:
+        for result in results:
+            if self._shown.get(result.name) is not result.status:
+                self._shown[result.name] = result.status
+                self.watched.sink(CheckChanged(result))
+
+    def _tell_of_waiting(self, results: Sequence[CheckResult], now_s: float) -> None:
+        if now_s - self._told_at_s >= SIGN_OF_LIFE_S:
+            self._told_at_s = now_s
+            pending = tuple(each for each in results if each.status is Status.PENDING)
+            self.watched.sink(StillWaiting(pending, now_s - self._began_at_s))
+
+    def _conclude(self, run: Run, results: tuple[CheckResult, ...]) -> Judgement:
+        self._tell_of_checks(results)
+        return Judgement(results, run)
+
+
+def _settled(results: Sequence[CheckResult]) -> tuple[CheckResult, ...]:
+    """What is still open when the run is judged has not been shown, and counts as skipped."""
+    return tuple(
+        replace(result, status=Status.SKIPPED, why=f"not reached ({result.why})")
+        if result.status is Status.PENDING
+        else result
+        for result in results
+    )
