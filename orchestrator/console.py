@@ -1,0 +1,172 @@
+"""Prints events for people: plain lines in a pipe or with NO_COLOR, colours on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TextIO, assert_never
+
+from orchestrator.events import (
+    ActionDone,
+    ActionFailed,
+    ActionProgressed,
+    ActionStarted,
+    CheckChanged,
+    Event,
+    GangStopped,
+    NodeEnded,
+    NodeSpoke,
+    PlanMade,
+    StillWaiting,
+)
+from orchestrator.loglines import LogLine
+from orchestrator.plan import BuildImage, Plan, PullImage
+from orchestrator.printable import log_text, printable
+from orchestrator.recap import object_of
+
+if TYPE_CHECKING:
+    from orchestrator.verify.checks import CheckResult, Finding
+    from orchestrator.watch import Judgement
+
+COLOURS = {"green": 32, "yellow": 33, "red": 31, "cyan": 36, "dim": 2, "bold": 1}
+STATUS_COLOUR = {"ok": "green", "failed": "red", "skipped": "cyan", "pending": "dim"}
+RANK_COLOURS = (36, 35, 34, 33, 32, 96, 95, 94)
+SIGN_COLOUR = {"+": "green", "-": "red", "=": "dim"}
+
+
+class Console:
+    """Writes what a person reads. Keeps what was done, for the recap.
+
+    Args:
+        out: where to write; colours are used if it is a terminal and NO_COLOR is not set.
+        quiet: print nothing but `say_error`, for `--json`.
+        logs_since_s: older log lines are not shown (an apply to nodes that run already).
+    """
+
+    def __init__(
+        self, out: TextIO | None = None, *, quiet: bool = False, logs_since_s: float = 0.0
+    ) -> None:
+        self._out = out or sys.stdout
+        self._quiet = quiet
+        self._logs_since_s = logs_since_s
+        self._colours = self._out.isatty() and not os.environ.get("NO_COLOR")
+        self.plan: Plan | None = None
+        self.done: list[object] = []
+        self.failed: list[object] = []
+
+    # -- events ----------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        """Print one event. A `Sink`."""
+        match event:
+            case PlanMade(plan):
+                self.plan = plan
+                self.show_plan(plan)
+            case ActionDone(action, took_s):
+                self.done.append(action)
+                self._task("changed", "yellow", f"{_doing(action)}  {took_s:.1f} s")
+            case ActionFailed(action, reason):
+                self.failed.append(action)
+                self._task("failed", "red", f"{_doing(action)}: {printable(reason)}")
+            case ActionStarted(action):
+                if isinstance(action, BuildImage | PullImage):
+                    self._task("doing", "dim", _doing(action))
+            case ActionProgressed(_, text):
+                self.say(self._paint("dim", f"    {printable(text)}"))
+            case _:
+                self._tell_of_nodes(event)
+
+    def _tell_of_nodes(
+        self, event: NodeSpoke | NodeEnded | CheckChanged | StillWaiting | GangStopped
+    ) -> None:
+        match event:
+            case NodeSpoke(_, line):
+                self.show_log(line)
+            case NodeEnded(node):
+                if not node.has_finished_well:
+                    self._task("failed", "red", f"node {node.name} {node.ending}")
+            case CheckChanged(result):
+                if result.status.value != "pending":
+                    self.show_check(result)
+            case StillWaiting(pending, waited_s):
+                names = ", ".join(f"{each.name} ({each.why})" for each in pending)
+                self.say(self._paint("dim", f"waiting: {names}  {waited_s:.0f} s"))
+            case GangStopped(names, took_s):
+                self._task("stopped", "yellow", f"{', '.join(names)}  {took_s:.1f} s")
+            case _:
+                assert_never(event)
+
+    # -- pieces ----------------------------------------------------------------
+
+    def say(self, text: str = "") -> None:
+        """Print a line, unless quiet."""
+        if not self._quiet:
+            print(text, file=self._out, flush=True)  # noqa: T201
+
+    def say_error(self, text: str) -> None:
+        """Print an error, always, to stderr."""
+        paint = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        print(_painted("red", text) if paint else text, file=sys.stderr, flush=True)  # noqa: T201
+
+    def heading(self, text: str) -> None:
+        """Print what the next lines are about."""
+        self.say(self._paint("bold", text))
+
+    def show_plan(self, plan: Plan) -> None:
+        """Print a plan, a line an object."""
+        self.heading("PLAN")
+        for line in str(plan).splitlines() or ["= nothing to do"]:
+            self.say("  " + self._paint(SIGN_COLOUR.get(line[0], "dim"), printable(line)))
+
+    def show_log(self, line: LogLine, *, raw: bool = False) -> None:
+        """Print a line of a node's log, rank-prefixed."""
+        if line.at_s < self._logs_since_s:
+            return
+        prefix = f"rank {line.node_rank} |"
+        if self._colours:
+            prefix = f"\x1b[{RANK_COLOURS[line.node_rank % len(RANK_COLOURS)]}m{prefix}\x1b[0m"
+        self.say(f"{prefix} {log_text(line.text, raw=raw)}")
+
+    def show_check(self, result: CheckResult) -> None:
+        """Print a check, and for each rank in which it does not hold what came instead."""
+        status = result.status.value
+        self._task(status, STATUS_COLOUR[status], f"check {result.name}: {printable(result.why)}")
+        for finding in result.findings:
+            self.say(self._paint("red", f"    {_finding(finding)}"))
+
+    def show_failure(self, judgement: Judgement) -> None:
+        """Print the last words of every node in which a check found fault."""
+        found = {f.node_rank for result in judgement.results for f in result.findings}
+        nodes = judgement.run.facts.nodes
+        for node_rank in sorted(rank for rank in found if rank in nodes):
+            tail = list(nodes[node_rank].tail)
+            name = judgement.run.facts.desired.nodes[node_rank].name
+            self.heading(f"LAST LINES of {name}" + ("" if tail else ": none"))
+            for text in tail:
+                self.say(f"    {log_text(text.encode())}")
+
+    def show_lines(self, lines: Iterable[str]) -> None:
+        """Print lines as they are, but for what would steer a terminal."""
+        for line in lines:
+            self.say(printable(line))
+
+    def _task(self, status: str, colour: str, text: str) -> None:
+        self.say(self._paint(colour, f"{status + ':':9}") + text)
+
+    def _paint(self, colour: str, text: str) -> str:
+        return _painted(colour, text) if self._colours else text
+
+
+def _painted(colour: str, text: str) -> str:
+    return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
+
+
+def _doing(action: object) -> str:
+    verb = str(action).split(" ", 2)[1]
+    return f"{verb} {object_of(action)}"
+
+
+def _finding(finding: Finding) -> str:
+    who = f"rank {finding.rank}" if finding.rank is not None else f"node {finding.node_rank}"
+    return printable(f"{who}: expected {finding.expected}; found {finding.found}")

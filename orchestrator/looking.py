@@ -1,0 +1,178 @@
+"""The verbs that go by labels alone: status, logs, destroy. They print, and read no playbook."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from orchestrator.archive import saved_logs
+from orchestrator.choose import EngineName, engines_for, state_folder
+from orchestrator.console import Console
+from orchestrator.errors import ExitCode, NoSuchProject
+from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.state import ObservedNode
+from orchestrator.teardown import Destroyed, Placed, destroy, find_projects, select
+
+
+@dataclass(frozen=True, slots=True)
+class LogsOptions:
+    """The options of logs."""
+
+    engine: EngineName = EngineName.AUTO
+    node: int | None = None
+    follow: bool = False
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyOptions:
+    """The options of destroy."""
+
+    every: bool = False
+    engine: EngineName = EngineName.AUTO
+    grace_s: float = 5.0
+    as_json: bool = False
+
+
+def status_verb(project: str | None, engine_name: EngineName, *, as_json: bool) -> ExitCode:
+    """Print the nodes of all projects, or of one."""
+    console = Console(quiet=as_json)
+    found = find_projects(engines_for(engine_name, console.say_error))
+    shown = select(found, project) if project else found
+    if project and not shown:
+        raise _unknown(project, found)
+    documents = [_show_project(console, placed) for placed in shown]
+    if as_json:
+        print(json.dumps({"projects": documents}, indent=2))  # noqa: T201
+    elif not shown:
+        console.say("no projects here")
+    return ExitCode.CONVERGED
+
+
+def _unknown(project: str, found: tuple[Placed, ...]) -> NoSuchProject:
+    listed = ", ".join(str(placed) for placed in found) or "none"
+    return NoSuchProject(f"there is no project {project} here", fix=f"projects here: {listed}")
+
+
+def _show_project(console: Console, placed: Placed) -> dict[str, Any]:
+    nodes = placed.engine.observe_nodes(placed.summary.name)
+    console.heading(f"{placed}  {placed.summary.playbook}")
+    console.show_lines(f"  {node.name}  {_state_words(node)}" for node in nodes)
+    return {
+        "name": placed.summary.name,
+        "engine": placed.engine.traits.name,
+        "playbook": placed.summary.playbook,
+        "nodes": [_node_document(node) for node in nodes],
+    }
+
+
+def _state_words(node: ObservedNode) -> str:
+    if node.is_active and node.started_at_s is not None:
+        return f"{node.status.value} for {max(time.time() - node.started_at_s, 0):.0f} s"
+    return node.ending if node.exit_code is not None else node.status.value
+
+
+def _node_document(node: ObservedNode) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "node_rank": node.node_rank,
+        "ranks": list(node.spec.ranks),
+        "status": node.status.value,
+        "exit_code": node.exit_code,
+        "run_id": node.run_id,
+        "started_at_s": node.started_at_s,
+        "finished_at_s": node.finished_at_s,
+        "id": node.id,
+    }
+
+
+def logs_verb(project: str | None, options: LogsOptions) -> ExitCode:
+    """Print the logs of a project's nodes, merged by time, or those kept of its last run."""
+    console = Console()
+    found = find_projects(engines_for(options.engine, console.say_error))
+    chosen = select(found, project)
+    if not chosen:
+        return _show_saved(console, project, options, found)
+    for placed in chosen:
+        _show_logs(console, placed, options)
+    return ExitCode.CONVERGED
+
+
+def _show_logs(console: Console, placed: Placed, options: LogsOptions) -> None:
+    nodes = [
+        node
+        for node in placed.engine.observe_nodes(placed.summary.name)
+        if options.node is None or node.node_rank == options.node
+    ]
+    if not nodes:
+        raise NoSuchProject(f"{placed} has no node {options.node}")
+
+    def show(item: LogLine | LogEnd) -> None:
+        if isinstance(item, LogLine):
+            console.show_log(item, raw=options.raw)
+
+    if options.follow:
+        placed.engine.follow_logs(nodes, show, Event())
+        return
+    lines: list[LogLine | LogEnd] = []
+    placed.engine.read_logs(nodes, lines.append)
+    for line in sorted((each for each in lines if isinstance(each, LogLine)), key=_at):
+        console.show_log(line, raw=options.raw)
+
+
+def _at(line: LogLine) -> float:
+    return line.at_s
+
+
+def _show_saved(
+    console: Console, project: str | None, options: LogsOptions, found: tuple[Placed, ...]
+) -> ExitCode:
+    paths = saved_logs(project) if project else ()
+    if not paths:
+        raise _unknown(project or "at all", found)
+    console.say_error(f"the nodes are gone; these logs were kept in {paths[0].parent}")
+    for path in paths:
+        node_rank = int(path.stem.removeprefix("node-"))
+        if options.node is None or options.node == node_rank:
+            with path.open("rb") as file:
+                for line in file:
+                    text = line.rstrip(b"\n")
+                    console.show_log(LogLine(node_rank, time.time(), text), raw=options.raw)
+    return ExitCode.CONVERGED
+
+
+def destroy_verb(target: str | None, options: DestroyOptions) -> ExitCode:
+    """Remove projects and print what went."""
+    console = Console(quiet=options.as_json)
+    found = find_projects(engines_for(options.engine, console.say_error))
+    chosen = found if options.every else select(found, target)
+    if not chosen:
+        listed = ", ".join(str(placed) for placed in found)
+        others = f" (projects here: {listed})" if listed else ""
+        console.say(f"nothing of {target or 'any project'} is here{others}")
+    destroyed = []
+    for placed in chosen:
+        console.heading(f"DESTROY {placed}")
+        done = destroy(
+            placed, state_folder() / "locks", console.tell, grace_s=options.grace_s
+        )
+        destroyed.append(_destroyed_document(done))
+        console.heading(
+            f"RECAP {placed}: ok=0 changed={destroyed[-1]['changed']} failed=0 skipped=0"
+            f"  ({done.took_s:.1f} s)"
+        )
+    if options.as_json:
+        print(json.dumps({"destroyed": destroyed}, indent=2))  # noqa: T201
+    return ExitCode.CONVERGED
+
+
+def _destroyed_document(done: Destroyed) -> dict[str, Any]:
+    return {
+        "name": done.placed.summary.name,
+        "engine": done.placed.engine.traits.name,
+        "changed": len(done.plan.actions),
+        "took_s": round(done.took_s, 3),
+    }

@@ -1,0 +1,51 @@
+"""What a node wrote, made safe to show: a log line must not steer the reader's terminal."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+
+QUIET_KEYS = frozenset({"event", "timestamp", "level", "rank", "world_size", "run_id"})
+"""Said already by where a line stands, or of no use to a reader."""
+
+
+def printable(text: str) -> str:
+    r"""Escape what is not a visible character: C0, C1, ESC, carriage return, bidi, surrogates.
+
+    A tab stays; `"\x1b[2J"` becomes the eight visible characters `\x1b[2J`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char == "\t" or _is_visible(char) else _escaped(char) for char in text)
+
+
+def _is_visible(char: str) -> bool:
+    # Cf holds the bidi controls, which isprintable() refuses as well; spaces are visible.
+    return char.isprintable() or unicodedata.category(char) == "Zs"
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def log_text(line: bytes, *, raw: bool = False) -> str:
+    """One log line for a reader: a record as `event key=value …`, anything else as it is."""
+    text = line.decode("utf-8", "replace").rstrip("\r")
+    if raw or not text.startswith("{") or len(text) > 16_384:
+        return printable(text)
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return printable(text)
+    if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
+        return printable(text)
+    told = [f"{key}={_short(value)}" for key, value in fields.items() if key not in QUIET_KEYS]
+    return printable(" ".join([fields["event"], *told]))
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, str):
+        return value if value and " " not in value else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)

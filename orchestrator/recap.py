@@ -1,0 +1,72 @@
+"""The last line of an apply, counted as Ansible counts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.plan import (
+    BuildImage,
+    CreateNetwork,
+    Plan,
+    PullImage,
+    RemoveNetwork,
+    RemoveNode,
+    StartNode,
+)
+from orchestrator.verify.checks import CheckResult, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Recap:
+    """How many objects and checks were as they should be, changed, failed, or not reached."""
+
+    ok: int = 0
+    changed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"ok={self.ok} changed={self.changed} failed={self.failed} skipped={self.skipped}"
+        )
+
+
+def object_of(action: object) -> str:
+    """The object that an action changes; removing and starting a node change the same one."""
+    match action:
+        case BuildImage(image) | PullImage(image):
+            return f"image {image.tag}"
+        case CreateNetwork(network) | RemoveNetwork(network):
+            return f"network {network.name}"
+        case RemoveNode(node) | StartNode(node):
+            return f"node {node.name}"
+        case _:
+            raise AssertionError(f"no such action: {action}")
+
+
+def recap(
+    plan: Plan,
+    results: Sequence[CheckResult] = (),
+    *,
+    done: Sequence[object] = (),
+    failed: Sequence[object] = (),
+) -> Recap:
+    """Count a run.
+
+    Args:
+        plan: what was to be done.
+        results: the checks, if it came to them.
+        done: the actions that were performed.
+        failed: the actions that the engine refused.
+    """
+    broken = {object_of(action) for action in failed}
+    changed = {object_of(action) for action in done} - broken
+    untouched = {object_of(action) for action in plan.actions} - broken - changed
+    statuses = [result.status for result in results]
+    return Recap(
+        ok=len(plan.unchanged) + statuses.count(Status.OK),
+        changed=len(changed),
+        failed=len(broken) + statuses.count(Status.FAILED),
+        skipped=len(untouched) + statuses.count(Status.SKIPPED),
+    )

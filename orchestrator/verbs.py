@@ -1,0 +1,172 @@
+"""The verbs that read a playbook: apply, plan, verify, validate, schema. They print."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.choose import EngineName, engine_for, state_folder
+from orchestrator.console import Console
+from orchestrator.engines.base import Engine
+from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
+from orchestrator.plan import Plan
+from orchestrator.playbook.loader import LoadedPlaybook, load
+from orchestrator.recap import object_of, recap
+from orchestrator.run import Outcome, Request, apply, plan, verify
+from orchestrator.verify.checks import CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """The options of apply."""
+
+    engine: EngineName = EngineName.AUTO
+    detach: bool = False
+    rerun: bool = False
+    as_json: bool = False
+
+
+def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
+    """Apply a playbook and print how it went."""
+    console = Console(quiet=options.as_json, logs_since_s=time.time())
+    loaded = load(path)
+    engine = engine_for(options.engine, console.say_error)
+    request = Request(
+        loaded, engine, state_folder() / "locks", rerun=options.rerun, detach=options.detach
+    )
+    _introduce(console, loaded, engine, path)
+    try:
+        outcome = apply(request, console.tell)
+    except OrchestrateError:
+        _say_recap(console, loaded, engine, None)
+        raise
+    _conclude(console, loaded, engine, outcome)
+    if options.as_json:
+        _print_json(_outcome_document(console, loaded, engine, outcome))
+    return outcome.exit_code
+
+
+def _introduce(console: Console, loaded: LoadedPlaybook, engine: Engine, path: Path) -> None:
+    ranks = loaded.playbook.ranks
+    console.heading(
+        f"PLAYBOOK {path}: {loaded.playbook.name} on {engine.traits.name},"
+        f" {ranks.nodes} nodes, world size {ranks.nodes * ranks.nproc_per_node}"
+    )
+
+
+def _conclude(
+    console: Console, loaded: LoadedPlaybook, engine: Engine, outcome: Outcome
+) -> None:
+    judgement = outcome.judgement
+    if judgement is not None:
+        console.heading("CHECKS")
+        for result in judgement.results:
+            console.show_check(result)
+        if not judgement.holds:
+            console.show_failure(judgement)
+    _say_recap(console, loaded, engine, outcome)
+
+
+def _say_recap(
+    console: Console, loaded: LoadedPlaybook, engine: Engine, outcome: Outcome | None
+) -> None:
+    if console.plan is None:
+        return
+    results = outcome.judgement.results if outcome and outcome.judgement else ()
+    counts = recap(console.plan, results, done=console.done, failed=console.failed)
+    took = f"  ({outcome.took_s:.1f} s)" if outcome else ""
+    console.heading(f"RECAP {loaded.playbook.name} on {engine.traits.name}: {counts}{took}")
+
+
+def plan_verb(path: Path, engine_name: EngineName, *, rerun: bool, as_json: bool) -> bool:
+    """Print the plan; True when it is empty."""
+    console = Console(quiet=as_json)
+    loaded = load(path)
+    engine = engine_for(engine_name, console.say_error)
+    made = plan(Request(loaded, engine, state_folder() / "locks", rerun=rerun))
+    console.show_plan(made)
+    console.say(f"{len(made.actions)} to do, {len(made.unchanged)} as they should be")
+    if as_json:
+        _print_json(_plan_document(made))
+    return made.is_empty
+
+
+def verify_verb(path: Path, engine_name: EngineName, *, as_json: bool) -> ExitCode:
+    """Print what the checks say of the run that is there."""
+    console = Console(quiet=as_json)
+    loaded = load(path)
+    engine = engine_for(engine_name, console.say_error)
+    judgement = verify(Request(loaded, engine, state_folder() / "locks"))
+    for result in judgement.results:
+        console.show_check(result)
+    if not judgement.holds:
+        console.show_failure(judgement)
+    if as_json:
+        _print_json({"checks": [_check_document(each) for each in judgement.results]})
+    return ExitCode.CONVERGED if judgement.holds else ExitCode.NOT_CONVERGED
+
+
+def validate_verb(path: Path, *, as_json: bool) -> ExitCode:
+    """Print every fault of a playbook, or that there is none."""
+    try:
+        loaded = load(path)
+    except InvalidPlaybook as exc:
+        if not as_json:
+            raise
+        _print_json({"valid": False, "faults": [asdict(fault) for fault in exc.faults]})
+        return exc.exit_code
+    if as_json:
+        _print_json({"valid": True, "faults": [], "digest": loaded.digest})
+    else:
+        Console().say(f"{path}: valid ({loaded.playbook.name})")
+    return ExitCode.CONVERGED
+
+
+def schema_verb() -> None:
+    """Print the JSON Schema."""
+    from orchestrator.playbook.schema import json_schema
+
+    _print_json(json_schema())
+
+
+def _outcome_document(
+    console: Console, loaded: LoadedPlaybook, engine: Engine, outcome: Outcome
+) -> dict[str, Any]:
+    results = outcome.judgement.results if outcome.judgement else ()
+    counts = recap(outcome.plan, results, done=console.done, failed=console.failed)
+    return {
+        "project": loaded.playbook.name,
+        "engine": engine.traits.name,
+        "plan": _plan_document(outcome.plan),
+        "checks": [_check_document(each) for each in results],
+        "recap": asdict(counts),
+        "took_s": round(outcome.took_s, 3),
+        "exit_code": int(outcome.exit_code),
+    }
+
+
+def _plan_document(made: Plan) -> dict[str, Any]:
+    return {
+        "project": made.project,
+        "num_changes": len(made.actions),
+        "actions": [
+            {
+                "action": type(action).__name__,
+                "object": object_of(action),
+                "cause": action.cause,
+            }
+            for action in made.actions
+        ],
+        "unchanged": [asdict(each) for each in made.unchanged],
+    }
+
+
+def _check_document(result: CheckResult) -> dict[str, Any]:
+    return asdict(result)
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=True))  # noqa: T201
