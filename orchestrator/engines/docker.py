@@ -349,7 +349,7 @@ class _typed:  # noqa: N801  (reads as a word where it is used)
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from python_on_whales.exceptions import ClientNotFoundError, DockerException
+        from python_on_whales import ClientNotFoundError, DockerException
 
         if isinstance(error, DockerException):
             raise self._mapped(error) from error
