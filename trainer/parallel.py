@@ -98,7 +98,7 @@ def _replicate(model: nn.Module, rank: Rank) -> nn.Module:
     return DistributedDataParallel(
         model.to(rank.device),
         device_ids=devices,
-        broadcast_buffers=False,
+        forward_sync_buffers=False,
         gradient_as_bucket_view=True,
     )
 
