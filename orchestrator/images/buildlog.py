@@ -16,6 +16,7 @@ _LOGS_KEPT = 10
 # The command line says this on every build without buildx; it is no news for who builds.
 _NOISE = re.compile(
     r"^DEPRECATED: The legacy builder|Install the buildx component|docs\.docker\.com/go/buildx"
+    r"|BuildKit is currently disabled|^ +environment-variable\.$"
     r"|^ ---> |^Removing intermediate container"
 )
 

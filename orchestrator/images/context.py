@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from orchestrator.errors import ImageUnavailable
-from orchestrator.images.ignorefile import PatternError, IgnoreFile, Matches, parse_ignore_file
+from orchestrator.images.ignorefile import IgnoreFile, Matches, PatternError, parse_ignore_file
 
 IGNORE_FILE = ".dockerignore"
 # Run folders and caches of this program: never an input, or every run would make the image stale.

@@ -27,7 +27,8 @@ _BOILERPLATE = re.compile(
     r"The command '.*' returned a non-zero code|did not complete successfully: exit code"
     r"|failed to solve:|^-+$|^\s*>+ |^\s*\d+ \||^\S*Dockerfile\S*:\d+$|^DEPRECATED:"
     r"|Install the buildx component|docs\.docker\.com/go/buildx|^WARNING: |^\[?notice\]?"
-    r"|^… still at it|^Removing intermediate container",
+    r"|BuildKit is currently disabled|^ +environment-variable\.$|^… still at it"
+    r"|^Removing intermediate container",
     re.IGNORECASE,
 )
 _BLAMES = re.compile(r"error|fatal|fail|denied|not found|cannot|unable|unknown|no such|exception")

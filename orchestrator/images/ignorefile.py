@@ -1,8 +1,9 @@
 """Which files a `.dockerignore` lets into a build context. Pure.
 
-Follows moby/patternmatcher (MatchesUsingParentResults) and the walk of the Docker command line:
-patterns are cleaned and anchored at the root, `**` spans folders, the last match wins, and a
-folder that is shut out is entered only when an exception names something below it.
+Follows moby/patternmatcher (MatchesUsingParentResults): patterns are cleaned and anchored at the
+root, `**` spans folders, the last match wins. A folder that is shut out is entered when an
+exception may name something below it, as BuildKit does; the legacy builder overlooks exceptions
+such as `!**/keep` there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+
+_WILDCARD = re.compile(r"[*?\[\\]")
 
 
 class PatternError(ValueError):
@@ -39,11 +43,6 @@ class IgnoreFile:
     """A parsed `.dockerignore`; without patterns it lets everything in."""
 
     patterns: tuple[Pattern, ...] = ()
-    _exceptions: tuple[str, ...] = field(init=False, default=())
-
-    def __post_init__(self) -> None:
-        exceptions = tuple(p.text + "/" for p in self.patterns if p.is_exception)
-        object.__setattr__(self, "_exceptions", exceptions)
 
     def match(self, path: str, parent: Matches) -> Matches:
         """Match one path.
@@ -65,7 +64,11 @@ class IgnoreFile:
 
     def may_hold_exceptions(self, folder: str) -> bool:
         """True when a folder that is shut out must be entered all the same."""
-        return any(text.startswith(folder + "/") for text in self._exceptions)
+        return any(
+            pattern.text.startswith(folder + "/") or _WILDCARD.search(pattern.text)
+            for pattern in self.patterns
+            if pattern.is_exception
+        )
 
 
 def parse_ignore_file(text: str) -> IgnoreFile:
