@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,7 +60,7 @@ def _save(engine: Engine, node: ObservedNode, path: Path) -> None:
                 fix="free some space and try again; the node was not removed",
             ) from exc
         raise OrchestrateError(
-            f"the log of {node.name} cannot be kept in {path.parent}: {os.strerror(exc.errno or 0)}",
+            f"the log of {node.name} cannot be kept in {path.parent}: {exc.strerror}",
             fix="make that folder writable; the node was not removed",
         ) from exc
 

@@ -83,7 +83,9 @@ def plan(
 
 
 @app.command()
-def verify(playbook: PlaybookArg, engine: EngineOpt = EngineName.AUTO, as_json: JsonOpt = False) -> None:
+def verify(
+    playbook: PlaybookArg, engine: EngineOpt = EngineName.AUTO, as_json: JsonOpt = False
+) -> None:
     """Judge the run that is there by its logs, without waiting or changing anything."""
     from orchestrator.verbs import verify_verb
 
@@ -123,7 +125,9 @@ def logs(
     project: Annotated[
         str | None, typer.Argument(help="Project or playbook; the only one there is without it.")
     ] = None,
-    node: Annotated[int | None, typer.Option("--node", help="One node, by its rank.", min=0)] = None,
+    node: Annotated[
+        int | None, typer.Option("--node", help="One node, by its rank.", min=0)
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Records as the JSON they are.")] = False,
     engine: EngineOpt = EngineName.AUTO,
@@ -188,13 +192,8 @@ def run(argv: Sequence[str]) -> int:
     """Run one command line; return its exit code. Never lets a traceback out."""
     try:
         return _int(app(args=list(argv), prog_name="orchestrate", standalone_mode=False))
-    except InvalidPlaybook as exc:
-        return _failed("\n".join(str(fault) for fault in exc.faults), exc.exit_code)
-    except OrchestrateError as exc:
-        return _failed(f"orchestrate: {exc}", exc.exit_code)
-    except click.ClickException as exc:
-        exc.show()
-        return int(ExitCode.USAGE)
+    except (OrchestrateError, click.ClickException) as exc:
+        return _refused(exc)
     except (KeyboardInterrupt, click.Abort):
         return _failed(
             "orchestrate: interrupted; what was created stays:"
@@ -205,8 +204,19 @@ def run(argv: Sequence[str]) -> int:
         # The reader has gone (`orchestrate logs | head`): nothing to say, nobody to hear it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.CONVERGED)
-    except Exception as exc:  # noqa: BLE001  (the last resort: a bug must not look like one)
+    except Exception as exc:  # noqa: BLE001  (the last resort: users get no traceback)
         return _bug(exc)
+
+
+def _refused(exc: OrchestrateError | click.ClickException) -> int:
+    match exc:
+        case click.ClickException():
+            exc.show()
+            return int(ExitCode.USAGE)
+        case InvalidPlaybook():
+            return _failed("\n".join(str(fault) for fault in exc.faults), exc.exit_code)
+        case _:
+            return _failed(f"orchestrate: {exc}", exc.exit_code)
 
 
 def _int(result: Any) -> int:

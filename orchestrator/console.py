@@ -102,7 +102,7 @@ class Console:
     def say(self, text: str = "") -> None:
         """Print a line, unless quiet."""
         if not self._quiet:
-            print(text, file=self._out, flush=True)  # noqa: T201
+            print(text, file=self._out, flush=True)
 
     def say_error(self, text: str) -> None:
         """Print an error, always, to stderr."""

@@ -64,7 +64,9 @@ def execute(plan: Plan, run: Execution) -> None:
     _start_gang(plan.start_nodes, run)
 
 
-def _perform(action: BuildImage | PullImage | CreateNetwork | RemoveNetwork, run: Execution) -> None:
+def _perform(
+    action: BuildImage | PullImage | CreateNetwork | RemoveNetwork, run: Execution
+) -> None:
     run.sink(ActionStarted(action))
     began_s = time.monotonic()
     try:

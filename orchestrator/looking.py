@@ -156,9 +156,7 @@ def destroy_verb(target: str | None, options: DestroyOptions) -> ExitCode:
     destroyed = []
     for placed in chosen:
         console.heading(f"DESTROY {placed}")
-        done = destroy(
-            placed, state_folder() / "locks", console.tell, grace_s=options.grace_s
-        )
+        done = destroy(placed, state_folder() / "locks", console.tell, grace_s=options.grace_s)
         destroyed.append(_destroyed_document(done))
         console.heading(
             f"RECAP {placed}: ok=0 changed={destroyed[-1]['changed']} failed=0 skipped=0"

@@ -226,9 +226,7 @@ def _common_run(nodes: tuple[ObservedNode, ...]) -> str:
     return counts.most_common(1)[0][0] if counts else ""
 
 
-def _node_cause(
-    wanted: NodeSpec, found: ObservedNode, observed: ObservedState, run_id: str
-) -> str:
+def _node_cause(wanted: NodeSpec, found: ObservedNode, observed: ObservedState, run_id: str) -> str:
     if cause := _status_cause(found):
         return cause
     if found.run_id != run_id:

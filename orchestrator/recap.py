@@ -27,9 +27,7 @@ class Recap:
     skipped: int = 0
 
     def __str__(self) -> str:
-        return (
-            f"ok={self.ok} changed={self.changed} failed={self.failed} skipped={self.skipped}"
-        )
+        return f"ok={self.ok} changed={self.changed} failed={self.failed} skipped={self.skipped}"
 
 
 def object_of(action: object) -> str:

@@ -74,7 +74,7 @@ class _NotARecord(Exception):
 
 
 def parse_record(line: bytes) -> Record | None:
-    """Read one line. Anything that is not exactly a record is None: too long, no JSON, NaN, …"""
+    """Read one line. Whatever is not exactly a record gives None."""
     if not line.lstrip(b" \t").startswith(b"{") or len(line) > MAX_RECORD_BYTES:
         return None
     try:

@@ -6,7 +6,6 @@ Pure: reading files (the digest of a build's inputs) is the caller's part.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.images.recipe import BuildRecipe
@@ -168,14 +167,10 @@ def master_addr(playbook: Playbook, traits: EngineTraits) -> str:
 def _env(playbook: Playbook, traits: EngineTraits, node_rank: int) -> tuple[tuple[str, str], ...]:
     ranks = playbook.ranks
     own = ranks.per_node[node_rank].env if node_rank in ranks.per_node else {}
-    return sorted_env(
-        traits.node_env, ranks.env, own, _rendezvous_env(playbook, traits, node_rank)
-    )
+    return sorted_env(traits.node_env, ranks.env, own, _rendezvous_env(playbook, traits, node_rank))
 
 
-def _rendezvous_env(
-    playbook: Playbook, traits: EngineTraits, node_rank: int
-) -> Mapping[str, str]:
+def _rendezvous_env(playbook: Playbook, traits: EngineTraits, node_rank: int) -> Mapping[str, str]:
     ranks, rendezvous = playbook.ranks, playbook.rendezvous
     env = {
         "MASTER_ADDR": master_addr(playbook, traits),

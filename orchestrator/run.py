@@ -1,7 +1,7 @@
 """The whole story of apply, plan, verify and destroy, on one screen. Read this first.
 
-    playbook.yaml -> Playbook -> DesiredState + ObservedState -> Plan -> Engine
-                        node logs -> Records -> CheckResults -> Outcome -> exit code
+playbook.yaml -> Playbook -> DesiredState + ObservedState -> Plan -> Engine
+                    node logs -> Records -> CheckResults -> Outcome -> exit code
 """
 
 from __future__ import annotations
@@ -157,9 +157,7 @@ def _identity(request: Request, desired: DesiredState) -> RunIdentity:
     )
 
 
-def _watched(
-    request: Request, desired: DesiredState, sink: Sink = lambda _: None
-) -> Watched:
+def _watched(request: Request, desired: DesiredState, sink: Sink = lambda _: None) -> Watched:
     return Watched(request.engine, desired, request.loaded.playbook.health_checks, sink)
 
 

@@ -141,7 +141,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """Everything a playbook asks of one engine. `image` and `network` are None where it has none."""
+    """Everything a playbook asks of one engine; `image`, `network` None where it has none."""
 
     project: str
     image: ImageSpec | None
@@ -337,4 +337,3 @@ def sorted_env(*layers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     for layer in layers:
         merged |= layer
     return tuple(sorted(merged.items()))
-

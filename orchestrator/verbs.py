@@ -57,9 +57,7 @@ def _introduce(console: Console, loaded: LoadedPlaybook, engine: Engine, path: P
     )
 
 
-def _conclude(
-    console: Console, loaded: LoadedPlaybook, engine: Engine, outcome: Outcome
-) -> None:
+def _conclude(console: Console, loaded: LoadedPlaybook, engine: Engine, outcome: Outcome) -> None:
     judgement = outcome.judgement
     if judgement is not None:
         console.heading("CHECKS")

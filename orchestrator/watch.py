@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from orchestrator.engines.base import Engine
@@ -108,10 +108,9 @@ def _reading(engine: Engine, nodes: tuple[ObservedNode, ...]) -> Iterator[Arriva
 
     def hand_over(item: LogLine | LogEnd | OrchestrateError) -> None:
         while not stop.is_set():
-            try:
-                return arrivals.put(item, timeout=0.2)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                arrivals.put(item, timeout=0.2)
+                return
 
     def read() -> None:
         try:

@@ -114,8 +114,7 @@ def _mounts(host: Json) -> tuple[Mount, ...]:
     binds = [mount for mount in host.get("Mounts") or [] if mount["Type"] == "bind"]
     return tuple(
         sorted(
-            Mount(mount["Source"], mount["Target"], bool(mount.get("ReadOnly")))
-            for mount in binds
+            Mount(mount["Source"], mount["Target"], bool(mount.get("ReadOnly"))) for mount in binds
         )
     )
 

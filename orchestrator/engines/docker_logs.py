@@ -125,9 +125,7 @@ def follow(
             stream.close()
 
 
-def read(
-    prefix: Sequence[str], node: ObservedNode, on_log: OnLog, *, skip: int = 0
-) -> None:
+def read(prefix: Sequence[str], node: ObservedNode, on_log: OnLog, *, skip: int = 0) -> None:
     """Hand over everything one node has written so far, past its first `skip` lines."""
     stream = _Stream(prefix, node, follow=False)
     try:

@@ -216,8 +216,10 @@ def check_progress(check: Progress, run: Run) -> CheckResult:
         run,
         hung,
         f"a step every {check.every_s:g} s",
-        lambda facts: f"no step for {max(facts.longest_gap_s, check.every_s):.0f} s"
-        f" after step {facts.last_step}",
+        lambda facts: (
+            f"no step for {max(facts.longest_gap_s, check.every_s):.0f} s"
+            f" after step {facts.last_step}"
+        ),
     )
     return CheckResult(check.kind, Status.FAILED, "a rank hangs", findings)
 
@@ -285,10 +287,10 @@ def check_completed(check: Completed, run: Run) -> CheckResult:
         took_s = max(node.finished_at_s or 0.0 for node in run.nodes) - run.started_at_s
         why = f"{_count(len(run.nodes), 'node')} ended with 0 after {max(took_s, 0):.1f} s"
         return CheckResult(check.kind, Status.OK, why)
-    if all(node.is_active or node.has_finished_well for node in unfinished):
-        if run.now_s <= deadline_s:
-            done = len(run.nodes) - len(unfinished)
-            return CheckResult(check.kind, Status.PENDING, f"{done} of {len(run.nodes)} nodes")
+    none_failed = all(node.is_active or node.has_finished_well for node in unfinished)
+    if none_failed and run.now_s <= deadline_s:
+        done = len(run.nodes) - len(unfinished)
+        return CheckResult(check.kind, Status.PENDING, f"{done} of {len(run.nodes)} nodes")
     findings = tuple(
         Finding(
             node.node_rank,

@@ -1,0 +1,73 @@
+# Two commands do everything from a bare Debian or Ubuntu machine with Python 3.11+:
+#   make demo    set up, then run playbooks/two-rank.yaml
+#   make test    set up, then run every test, those on a real Docker engine included
+# `make help` lists the others.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PLAYBOOK ?= playbooks/two-rank.yaml
+PYTEST_ARGS ?=
+
+.PHONY: help setup engine demo test lint unit contract e2e bench docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.orchestrate ## make the virtual environment and install orchestrate
+
+engine: ## get a Docker engine going
+	@docker/setup.sh
+
+demo: $(VENV)/.orchestrate ## run the two-rank playbook; without Docker, on the embedded engine
+	@if docker/setup.sh; then \
+	    $(BIN)/orchestrate apply --engine docker $(PLAYBOOK); \
+	else \
+	    echo "demo: no Docker can be had here: running on the embedded engine, without isolation"; \
+	    $(MAKE) --no-print-directory $(VENV)/.train && \
+	    $(BIN)/orchestrate apply --engine local $(PLAYBOOK); \
+	fi
+
+test: $(VENV)/.dev $(VENV)/.train engine lint ## run every check and every test
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev ## tests of pure code, no engine needed
+	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+contract: $(VENV)/.dev engine ## what every engine must pass
+	@$(BIN)/pytest tests/contract $(PYTEST_ARGS)
+
+e2e: $(VENV)/.dev $(VENV)/.train engine ## real engines, real trainer
+	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev engine ## compare with a shell script and Compose; writes docs/performance.md
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+docs: $(VENV)/.orchestrate ## regenerate what docs/ has from the models
+	@$(BIN)/python -m orchestrator.playbook.schema docs/
+
+clean: ## remove what the other targets made here; Docker images stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@docker/venv.sh $(VENV)
+
+$(VENV)/.orchestrate: pyproject.toml $(VENV)/bin/python
+	@echo "setup: installing orchestrate into $(VENV)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.orchestrate
+	@echo "setup: installing the test tools into $(VENV)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.train: pyproject.toml $(VENV)/.orchestrate
+	@echo "setup: installing PyTorch into $(VENV)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[train]'
+	@touch $@
