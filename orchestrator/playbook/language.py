@@ -74,7 +74,7 @@ def _size(value: object) -> object:
 
 def _version(value: object) -> object:
     # Literal compares by ==, and True and 1.0 equal 1.
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or value != 1:
         raise PydanticCustomError("version", "not a version")
     return value
 

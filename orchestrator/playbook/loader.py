@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.playbook.language import AS_WRITTEN
-from orchestrator.playbook.mend import HAS_STAND_IN, Mended, mend
+from orchestrator.playbook.mend import Mended, has_stand_in, mend
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.rules import RULES, Site
 from orchestrator.playbook.rules.text import templates_in
@@ -146,7 +146,7 @@ def _cut(error: ErrorDetails) -> Loc:
     loc = error["loc"]
     if loc[-1:] == ("[key]",):
         return loc[:-1]
-    if error["type"] == "missing" and loc[:-1] not in HAS_STAND_IN:
+    if error["type"] == "missing" and not has_stand_in(loc[:-1]):
         return loc[:-1]
     return loc
 
@@ -158,11 +158,16 @@ def _broken_rules(
         if any(_is_below(loc, gone) for loc in rule.reads):
             continue
         for complaint in rule.check(playbook, site):
-            yield replace(complaint, loc=mended.original(complaint.loc))
+            loc = mended.original(complaint.loc)
+            # Of a stand-in only the key is the user's.
+            if complaint.at == "key" or not _is_below(loc, gone):
+                yield replace(complaint, loc=loc)
 
 
 def _faults(complaints: list[Complaint], root: Node | None, name: str) -> list[Fault]:
-    faults = sorted({_fault(complaint, root, name) for complaint in complaints})
+    """Name and place the complaints, in file order, the first `MAX_FAULTS` of them."""
+    ordered = sorted(complaints, key=lambda complaint: _mark(complaint, root))
+    faults = sorted({_fault(complaint, root, name) for complaint in ordered[: MAX_FAULTS + 1]})
     if len(faults) <= MAX_FAULTS:
         return faults
     last = faults[MAX_FAULTS]
@@ -170,11 +175,14 @@ def _faults(complaints: list[Complaint], root: Node | None, name: str) -> list[F
     return [*faults[:MAX_FAULTS], more]
 
 
+def _mark(complaint: Complaint, root: Node | None) -> Mark:
+    if complaint.mark or root is None:
+        return complaint.mark or Mark(1, 1)
+    place = place_of(root, complaint.loc)
+    return place.key if complaint.at == "key" else place.value
+
+
 def _fault(complaint: Complaint, root: Node | None, name: str) -> Fault:
-    mark, path = complaint.mark, path_of(complaint.loc)
-    if root is not None:
-        place = place_of(root, complaint.loc)
-        path = place.path
-        mark = mark or (place.key if complaint.at == "key" else place.value)
-    mark = mark or Mark(1, 1)
+    mark = _mark(complaint, root)
+    path = place_of(root, complaint.loc).path if root is not None else path_of(complaint.loc)
     return Fault(name, mark.line, mark.column, path, complaint.what, complaint.fix)

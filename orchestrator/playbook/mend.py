@@ -18,8 +18,10 @@ _STAND_IN: dict[str, object] = {
     "image": {"tag": "unnamed"},
     "ranks": {"nodes": 1, "command": ("unnamed",)},
 }
-HAS_STAND_IN: frozenset[Loc] = frozenset(((), ("image",), ("ranks",)))
-"""Mappings whose required keys have a stand-in."""
+_MOUNTS: Loc = ("ranks", "mounts")
+
+# Mappings of names to text.
+_NAMES: tuple[Loc, ...] = (("env",), ("args",))
 
 # Places to cut, as a tree; None means "cut here".
 _Cuts: TypeAlias = "dict[Key, _Cuts | None]"
@@ -45,6 +47,11 @@ class Mended:
             if old is not None and isinstance(part, int):
                 steps[depth] = old[part]
         return tuple(steps)
+
+
+def has_stand_in(loc: Loc) -> bool:
+    """True when the required keys of the mapping at `loc` have stand-ins."""
+    return loc in ((), ("image",), ("ranks",)) or loc[:-1] == _MOUNTS
 
 
 def mend(data: object, faulty: Iterable[Loc]) -> Mended:
@@ -75,11 +82,8 @@ def _cuts(faulty: Iterable[Loc]) -> _Cuts:
 
 def _without(value: object, at: Loc, cuts: _Cuts, mended: Mended) -> object:
     if isinstance(value, dict):
-        return {
-            key: _without(item, (*at, key), cuts.get(key) or {}, mended)
-            for key, item in value.items()
-            if cuts.get(key, {}) is not None
-        }
+        rest = _mapping_without(value, at, cuts, mended)
+        return {**_mount_stand_in(at), **rest} if at[:-1] == _MOUNTS else rest
     if isinstance(value, tuple):
         kept = tuple(index for index in range(len(value)) if cuts.get(index, {}) is not None)
         if len(kept) < len(value):
@@ -89,6 +93,22 @@ def _without(value: object, at: Loc, cuts: _Cuts, mended: Mended) -> object:
             for new, old in enumerate(kept)
         )
     return value
+
+
+def _mount_stand_in(at: Loc) -> dict[Key, object]:
+    return {"source": ".", "target": f"/unnamed/{at[-1]}"}
+
+
+def _mapping_without(
+    value: dict[Key, object], at: Loc, cuts: _Cuts, mended: Mended
+) -> dict[Key, object]:
+    rest: dict[Key, object] = {}
+    for key, item in value.items():
+        if cuts.get(key, {}) is not None:
+            rest[key] = _without(item, (*at, key), cuts.get(key) or {}, mended)
+        elif at[-1:] in _NAMES and isinstance(key, str):
+            rest[key] = ""  # the name may have a fault of its own
+    return rest
 
 
 def _with_stand_ins(value: object, stand_in: object) -> object:

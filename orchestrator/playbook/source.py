@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import stat
+from itertools import islice
 from pathlib import Path
 
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.playbook.tree import printable
 
 MAX_BYTES = 256 * 1024
+MAX_CHARACTERS = 20
 
 # What YAML 1.2 forbids in a file (5.1), and what YAML 1.1 parsers take for a line break but
 # editors and YAML 1.2 do not: every line number after it would be wrong.
@@ -87,9 +89,11 @@ def decode(data: bytes, name: str) -> str:
         before = data[: exc.start].decode("utf-8")
         what = f"byte 0x{data[exc.start]:02x} is not UTF-8"
         raise InvalidPlaybook([_fault(name, before, what, "save the file as UTF-8")]) from exc
-    faults = [_forbidden(name, text, match.start()) for match in _FORBIDDEN.finditer(text)]
+    # A binary file is nothing but such characters: some are enough to show which it is.
+    matches = islice(_FORBIDDEN.finditer(text), MAX_CHARACTERS)
+    faults = [_forbidden(name, text, match.start()) for match in matches]
     if faults:
-        raise InvalidPlaybook(faults[:100])
+        raise InvalidPlaybook(faults)
     return text
 
 

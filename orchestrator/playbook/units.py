@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 DURATION_PATTERN = r"^(?=\d)(\d+(\.\d+)?h)?(\d+(\.\d+)?m(?!s))?(\d+(\.\d+)?s)?(\d+(\.\d+)?ms)?$"
-SIZE_PATTERN = r"^\d+(\.\d+)?\s?(B|KB|MB|GB|KiB|MiB|GiB)?$"
+SIZE_PATTERN = r"^\d+(\.\d+)?[ ]?(B|KB|MB|GB|KiB|MiB|GiB)?$"
 
 # The ends of what the number formats of a playbook can carry, far above any real value.
 MAX_DURATION_S = 30 * 24 * 3600.0
@@ -16,7 +16,7 @@ _DURATION = re.compile(DURATION_PATTERN, re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)", re.ASCII)
 _SECONDS = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1), "ms": Fraction(1, 1000)}
 
-_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s?(B|KB|MB|GB|KiB|MiB|GiB)?$", re.ASCII)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)[ ]?(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _BYTES = {
     "B": 1,
     "KB": 1000,
@@ -36,7 +36,7 @@ def parse_duration_s(text: str) -> float:
     Raises:
         ValueError: the text is not a duration with its unit, or above 30 days.
     """
-    if len(text) > _LONGEST or not _DURATION.match(text):
+    if len(text) > _LONGEST or not _DURATION.fullmatch(text):
         raise ValueError("not a duration")
     parts = _DURATION_PART.findall(text)
     seconds = float(sum(Fraction(number) * _SECONDS[unit] for number, unit in parts))
@@ -51,7 +51,7 @@ def parse_size_bytes(text: str) -> int:
     Raises:
         ValueError: the text is not a size, or above 1 PiB.
     """
-    match = _SIZE.match(text) if len(text) <= _LONGEST else None
+    match = _SIZE.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         raise ValueError("not a size")
     size = int(Fraction(match[1]) * _BYTES[match[2] or "B"])
@@ -61,9 +61,9 @@ def parse_size_bytes(text: str) -> int:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds the way a playbook does: `60s`, `500ms`, `5m`."""
+    """Write seconds the way a playbook does, to the millisecond: `60s`, `500ms`, `5m`."""
     if seconds != int(seconds):
-        return f"{seconds * 1000:g}ms"
+        return f"{round(seconds * 1000)}ms"
     for unit, length in (("h", 3600), ("m", 60)):
         if seconds > length and seconds % length == 0:
             return f"{int(seconds) // length}{unit}"

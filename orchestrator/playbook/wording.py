@@ -61,6 +61,7 @@ _EXPECTED = {
     "dict_type": ("a mapping", "write keys and values, each key on a line of its own"),
     "tuple_type": ("a list", "write [first, second], or one item a line after a dash"),
 }
+_ABOUT_KEYS = ("extra_forbidden", "invalid_key")
 _YES_NO = frozenset(("yes", "no", "on", "off", "y", "n"))
 
 
@@ -96,7 +97,7 @@ def complaint_of(error: ErrorDetails, root: Node) -> Complaint:
         return _key_complaint(loc[:-1])
     finding = Finding(kind, loc, place_of(root, loc).node, error.get("ctx", {}), error["msg"])
     what, fix = _WORDS.get(kind, _in_general)(finding)
-    return Complaint(loc, what, fix, at="key" if kind == "extra_forbidden" else "value")
+    return Complaint(loc, what, fix, at="key" if kind in _ABOUT_KEYS else "value")
 
 
 def _key_complaint(loc: Loc) -> Complaint:
@@ -239,7 +240,7 @@ def _in_general(finding: Finding) -> Words:
 _WORDS: dict[str, Callable[[Finding], Words]] = {
     **dict.fromkeys(_EXPECTED, _expected),
     **dict.fromkeys(_FORMS, _form),
-    "extra_forbidden": _unknown_key,
+    **dict.fromkeys(_ABOUT_KEYS, _unknown_key),
     "missing": _missing,
     "literal_error": _choice,
     "string_pattern_mismatch": _grammar,

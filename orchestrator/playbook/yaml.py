@@ -42,6 +42,14 @@ MAX_ALIASED = 10_000
 # The C parser is about ten times quicker; wheels of PyYAML have it, other builds may not.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+# The parser's words that say nothing to somebody who did not write a parser.
+_PROBLEMS = {
+    "did not find expected <document start>": "this belongs to nothing before it",
+    "did not find expected node content": "a value is missing here",
+    "did not find expected key": "neither a key of this mapping nor its end",
+    "did not find expected '-' indicator": "neither an item of this list nor its end",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -73,7 +81,8 @@ def _events(text: str) -> Iterator[Event]:
     try:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as exc:
-        problem = exc.problem or "the text ends too early"
+        said = exc.problem or "the text ends too early"
+        problem = _PROBLEMS.get(said, said)
         raise _UnreadableError(
             Complaint((), f"not valid YAML: {problem}", _syntax_fix(problem), mark=_mark_of(exc))
         ) from exc

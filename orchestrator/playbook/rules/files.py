@@ -26,8 +26,16 @@ def _mount_sources(playbook: Playbook, site: Site) -> Iterator[Complaint]:
 
 def _separator(path: str) -> tuple[str, str] | None:
     if _SEPARATORS.isdisjoint(path):
-        return None
+        return _unnameable(path)
     return f"{printable(path)} has a character that Docker's mounts cannot carry", "rename it"
+
+
+def _unnameable(path: str) -> tuple[str, str] | None:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return f"{printable(path)} cannot be a file name in this locale", "use a UTF-8 locale"
+    return None
 
 
 def _source_fault(mount: Mount, site: Site) -> tuple[str, str] | None:
@@ -98,6 +106,14 @@ def _build_files(playbook: Playbook, site: Site) -> Iterator[Complaint]:
     build = playbook.image.build
     if build is None:
         return
+    unnameable = [
+        Complaint(("image", "build", key), *fault)
+        for key, path in _paths(build)
+        if (fault := _unnameable(path))
+    ]
+    if unnameable:
+        yield from unnameable
+        return
     context = os.path.realpath(site.folder / build.context)
     if os.path.isdir(context):
         yield from _build_inputs(build, context)
@@ -106,9 +122,16 @@ def _build_files(playbook: Playbook, site: Site) -> Iterator[Complaint]:
         yield Complaint(("image", "build", "context"), what, "write it relative to the playbook")
 
 
+def _paths(build: Build) -> Iterator[tuple[str, str]]:
+    yield "context", build.context
+    yield "dockerfile", build.dockerfile
+    if build.requirements is not None:
+        yield "requirements", build.requirements
+
+
 def _build_inputs(build: Build, context: str) -> Iterator[Complaint]:
-    for key, path in (("dockerfile", build.dockerfile), ("requirements", build.requirements)):
-        if path is None:
+    for key, path in _paths(build):
+        if key == "context":
             continue
         loc: Loc = ("image", "build", key)
         real = os.path.realpath(os.path.join(context, path))

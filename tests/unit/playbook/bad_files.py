@@ -1,0 +1,95 @@
+"""Files that are no playbook, and the whole text of what they get."""
+
+from __future__ import annotations
+
+from fault_words import HEAD, LIST_FIX, LOOPBACK, MAPPING_FIX, NAME_FIX, NAME_OF_NODE_0, TAG_FIX
+
+# Whole files.
+FILES: dict[str, list[str]] = {
+    "": ["1:1: the file is empty; write a playbook into it"],
+    "# nothing\n": ["1:1: the file is empty; write a playbook into it"],
+    "~": [f"1:1: expected a mapping, found nothing; {MAPPING_FIX}"],
+    "- a": [f"1:1: expected a mapping, found a list; {MAPPING_FIX}"],
+    "{}": [
+        "1:1: image: missing; add image: {tag: qwen-fsdp:local}",
+        "1:1: name: missing; add name: two-rank",
+        "1:1: ranks: missing; add ranks: {nodes: 2, command: [python, -m, trainer]}",
+        "1:1: version: missing; add version: 1",
+    ],
+    HEAD.replace("version: 1", "version: 2"): [
+        "1:10: version: the number 2 is not a version that this release reads; write 1"
+    ],
+    HEAD.replace("version: 1", "version: true"): [
+        "1:10: version: true is not a version that this release reads; write 1"
+    ],
+    HEAD.replace("version: 1", "version: 1.0"): [
+        "1:10: version: the number 1.0 is not a version that this release reads; write 1"
+    ],
+    HEAD.replace("name: x", "name: Two_Rank"): [
+        f"2:7: name: the text 'Two_Rank' is not a name; {NAME_FIX}"
+    ],
+    HEAD.replace("name: x", f"name: {'a' * 41}"): [
+        f"2:7: name: the text '{'a' * 41}' is not a name; {NAME_FIX}"
+    ],
+    HEAD.replace("name: x", "name: 2024"): [
+        '2:7: name: expected text, found the number 2024; quote it: "2024"'
+    ],
+    HEAD.replace("app", "--privileged"): [
+        f"3:14: image.tag: the text '--privileged' is not the name of an image; {TAG_FIX}"
+    ],
+    HEAD.replace("app", "A/b"): [],
+    HEAD.replace("app", "App"): [
+        f"3:14: image.tag: the text 'App' is not the name of an image; {TAG_FIX}"
+    ],
+    HEAD.replace("{tag: app}", "{tag: app, pull: no}"): [
+        "3:25: image.pull: expected never or missing or always, found the text 'no'; "
+        "write never or missing or always"
+    ],
+    HEAD.replace("{tag: app}", "{tag: app, build: {context: nope}}"): [
+        "3:36: image.build.context: no folder 'nope' beside the playbook; "
+        "write it relative to the playbook"
+    ],
+    HEAD.replace("{tag: app}", "{tag: app, build: {dockerfile: here, requirements: ../r.txt}}"): [
+        "3:39: image.build.dockerfile: no file 'here' in the build's context; "
+        "write it relative to build.context",
+        "3:59: image.build.requirements: '../r.txt' leaves the build's context; "
+        "move it below build.context",
+    ],
+    HEAD.replace("nodes: 2", "nodes: 0"): [
+        "5:10: ranks.nodes: the number 0 is below 1; use at least 1"
+    ],
+    HEAD.replace("nodes: 2", "nodes: 10001"): [
+        "5:10: ranks.nodes: the number 10001 is above 10000; use at most 10000"
+    ],
+    HEAD.replace("  nodes: 2\n", ""): ["5:3: ranks.nodes: missing; add nodes: 2"],
+    HEAD.replace("[python]", "[]"): ["6:12: ranks.command: empty; write at least 1"],
+    HEAD.replace("[python]", "python train.py"): [
+        f"6:12: ranks.command: expected a list, found the text 'python train.py'; {LIST_FIX}"
+    ],
+    HEAD.replace("[python]", '[python, "", 20]'): [
+        "6:21: ranks.command[1]: empty; remove it or write text",
+        '6:25: ranks.command[2]: expected text, found the number 20; quote it: "20"',
+    ],
+    HEAD.replace("[python]", "[torchrun, --standalone, t.py]"): [
+        "6:23: ranks.command[1]: --standalone makes 2 groups of one node instead of one group; "
+        "leave it out"
+    ],
+    HEAD.replace("[python]", "[t, --master_addr, localhost]"): [
+        f"6:16: ranks.command[1]: 'localhost' {LOOPBACK}; leave it out: {NAME_OF_NODE_0}"
+    ],
+    HEAD.replace("[python]", "['--rdzv-endpoint=[::1]:29500']"): [
+        f"6:13: ranks.command[0]: '[::1]' {LOOPBACK}; leave it out: {NAME_OF_NODE_0}"
+    ],
+    HEAD.replace("[python]", "[sh, -c, 'MASTER_ADDR=127.0.0.1 python t.py']"): [
+        f"6:21: ranks.command[2]: '127.0.0.1' {LOOPBACK}; leave it out: {NAME_OF_NODE_0}"
+    ],
+    "[" * 100_000: ["1:52: nested deeper than 50 levels; flatten it"],
+    "- " * 100_000: ["1:103: nested deeper than 50 levels; flatten it"],
+    "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    + "".join(f"b{n}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(9)): [
+        "4:45: aliases expand to more than 10000 values; write the values out"
+    ],
+    "x" * 300_000: [
+        "1:1: larger than 256 KiB; a playbook is short: move data into files and mount them"
+    ],
+}

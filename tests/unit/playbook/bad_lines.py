@@ -1,0 +1,290 @@
+"""Lines that spoil a playbook, and the whole text of what they get."""
+
+from __future__ import annotations
+
+from fault_words import (
+    DURATION_FIX,
+    FOLDER_FIX,
+    KNOWN,
+    LIST_FIX,
+    LOOPBACK,
+    MAPPING_FIX,
+    NAME_OF_NODE_0,
+    ONE_CHECK,
+    SIZE_FIX,
+    SYNTAX_FIX,
+    VARIABLE_FIX,
+)
+
+# What is appended to HEAD (from line 7 on), and the faults without the file's name.
+APPENDED: dict[str, list[str]] = {
+    # Keys.
+    "nmae: y": ["7:1: nmae: unknown key; did you mean name?"],
+    "health-checks: []": ["7:1: health-checks: unknown key; did you mean health_checks?"],
+    "zzz: 1": [f"7:1: zzz: unknown key; {KNOWN}"],
+    '"a b": 1': [f"7:1: ['a b']: unknown key; {KNOWN}"],
+    '"\\e[31m": 1': [f"7:1: ['\\x1b[31m']: unknown key; {KNOWN}"],
+    "name: y": ["7:1: name: the key is given twice, here and at line 2; remove one of the two"],
+    "vars: {a: b}": ["7:1: vars: planned, not in this release; remove it"],
+    "  secrets: [a]": ["7:3: ranks.secrets: planned, not in this release; remove it"],
+    "gpu: {devices: [0]}": ["7:7: gpu.devices: planned, not in this release; remove it"],
+    "<<: {a: b}": ["7:1: merge keys are not supported; write the keys out"],
+    "true: 1": ["7:1: the key 'true' is not text; quote it: \"true\""],
+    "? [a]\n: b": ['7:3: a key that is not plain text; quote it: "…"'],
+    "1: 2": [f"7:1: 1: unknown key; {KNOWN}"],
+    # YAML that is refused.
+    "gpu: !!map {}": [
+        "7:6: gpu: YAML tags such as '!!map' are not supported; "
+        "remove the tag; quote a value to make it text"
+    ],
+    "on_failure: !x stop": [
+        "7:13: on_failure: YAML tags such as '!x' are not supported; "
+        "remove the tag; quote a value to make it text"
+    ],
+    "on_failure: *nowhere": [
+        "7:13: on_failure: alias '*nowhere' names nothing above it; "
+        "define it before, or quote text that begins with *"
+    ],
+    "gpu: &a {mode: *a}": [
+        "7:16: gpu.mode: alias '*a' names nothing above it; "
+        "define it before, or quote text that begins with *"
+    ],
+    "---\na: 1": ["7:1: a second document begins here; keep one per file"],
+    "gpu: {": [f"8:1: not valid YAML: a value is missing here; {SYNTAX_FIX}"],
+    "\tgpu: {}": [
+        "7:1: not valid YAML: found character that cannot start any token; "
+        "indent with spaces, and quote text that begins with a special character"
+    ],
+    "gpu: {mode: cpu": [f"8:1: not valid YAML: did not find expected ',' or '}}'; {SYNTAX_FIX}"],
+    # Types.
+    "network: {internal: no}": [
+        "7:21: network.internal: expected true or false, found the text 'no'; "
+        "write true or false: in YAML 1.2 yes, no, on and off are text"
+    ],
+    "network: {internal: 1}": [
+        "7:21: network.internal: expected true or false, found the number 1; write true or false"
+    ],
+    "network: {name: 3.10}": [
+        '7:17: network.name: expected text, found the number 3.10; quote it: "3.10"'
+    ],
+    "network:": [f"7:9: network: expected a mapping, found nothing; {MAPPING_FIX}"],
+    "network: [a]": [f"7:10: network: expected a mapping, found a list; {MAPPING_FIX}"],
+    "health_checks: joined": [
+        f"7:16: health_checks: expected a list, found the text 'joined'; {LIST_FIX}"
+    ],
+    "  nproc_per_node: 2.0": [
+        "7:19: ranks.nproc_per_node: expected a whole number, found the number 2.0; "
+        "write digits only"
+    ],
+    '  nproc_per_node: "2"': [
+        "7:19: ranks.nproc_per_node: expected a whole number, found the text '2'; remove the quotes"
+    ],
+    "  nproc_per_node: true": [
+        "7:19: ranks.nproc_per_node: expected a whole number, found true; write digits only"
+    ],
+    "  nproc_per_node: 1_0": [
+        "7:19: ranks.nproc_per_node: expected a whole number, found the text '1_0'; "
+        "write digits only"
+    ],
+    "  nproc_per_node: 010": [
+        "7:19: ranks.nproc_per_node: '010' is a number with a leading zero, which YAML 1.1 reads "
+        'as octal; quote it if text is meant: "010"'
+    ],
+    "  resources: {cpus: .inf}": [
+        "7:21: ranks.resources.cpus: '.inf' is not a finite number; "
+        'quote it if text is meant: ".inf"'
+    ],
+    "  resources: {cpus: many}": [
+        "7:21: ranks.resources.cpus: expected a number, found the text 'many'; "
+        "write a number such as 0.5"
+    ],
+    # Bounds and forms.
+    "  nproc_per_node: 65": [
+        "7:19: ranks.nproc_per_node: the number 65 is above 64; use at most 64"
+    ],
+    "rendezvous: {port: 80}": [
+        "7:20: rendezvous.port: the number 80 is below 1024, where ports belong to the system; "
+        "use 1024 to 65535"
+    ],
+    "rendezvous: {port: 65536}": [
+        "7:20: rendezvous.port: the number 65536 is above 65535; use at most 65535"
+    ],
+    "rendezvous: {timeout: 60}": [
+        "7:23: rendezvous.timeout: the number 60 has no unit; write 60s if seconds are meant"
+    ],
+    "rendezvous: {timeout: 60 sec}": [
+        f"7:23: rendezvous.timeout: the text '60 sec' is not a duration; {DURATION_FIX}"
+    ],
+    "rendezvous: {timeout: 999h}": [
+        f"7:23: rendezvous.timeout: the text '999h' is longer than 30 days; {DURATION_FIX}"
+    ],
+    "rendezvous: {timeout: 0s}": [
+        "7:23: rendezvous.timeout: the text '0s' is not above 0; use more than 0"
+    ],
+    "rendezvous: {timeout_s: 5s}": [
+        "7:14: rendezvous.timeout_s: unknown key; did you mean timeout?"
+    ],
+    "rendezvous: {backend: ncll}": [
+        "7:23: rendezvous.backend: expected auto or gloo or nccl, found the text 'ncll'; "
+        "did you mean nccl?"
+    ],
+    "rendezvous: {backend: nccl}": [
+        "7:23: rendezvous.backend: nccl needs a GPU for every rank, and gpu.mode is cpu; "
+        "use auto or gloo"
+    ],
+    "gpu: {mode: mps}": ["7:13: gpu.mode: mps is planned, not in this release; write cpu"],
+    "gpu: {mode: tpu}": ["7:13: gpu.mode: expected cpu, found the text 'tpu'; did you mean cpu?"],
+    "security: {profile: strict}": [
+        "7:21: security.profile: strict is planned, not in this release; write default"
+    ],
+    "on_failure: no": [
+        "7:13: on_failure: expected stop or keep, found the text 'no'; write stop or keep"
+    ],
+    "  resources: {memory: 2gb}": [
+        f"7:23: ranks.resources.memory: the text '2gb' is not a size; {SIZE_FIX}"
+    ],
+    "  resources: {memory: 1.5}": [
+        f"7:23: ranks.resources.memory: the number 1.5 is not a size; {SIZE_FIX}"
+    ],
+    "  resources: {memory: 1MiB}": [
+        "7:23: ranks.resources.memory: the text '1MiB' is below 6MiB; use at least 6MiB"
+    ],
+    "  resources: {memory: 900GiB}": [
+        "7:23: ranks.resources.memory: 1800.0 GiB for all nodes together, and this machine has "
+        "8.0 GiB; lower memory or ranks.nodes"
+    ],
+    "  per_node: {0: {resources: {memory: 9GiB}}}": [
+        "7:13: ranks.per_node: 9.0 GiB for all nodes together, and this machine has 8.0 GiB; "
+        "lower memory or ranks.nodes"
+    ],
+    "  user: -1": [
+        "7:9: ranks.user: the number -1 is not a user; "
+        "write a uid, uid:gid, or a name that the image knows"
+    ],
+    "network: {name: -x}": [
+        "7:17: network.name: the text '-x' is not the name of a network; use letters, digits, _ . "
+        "and -, at most 63, the first one a letter or a digit"
+    ],
+    "network: {external: true}": [
+        "7:21: network.external: true without a name; "
+        "add network.name, the name of a network that exists"
+    ],
+    "network: {name: host, external: true}": [
+        "7:17: network.name: nodes find each other by name, and Docker's own host has no names; "
+        "use a network of your own"
+    ],
+    # Health checks.
+    "health_checks: [joind]": [
+        "7:17: health_checks[0]: 'joind' is no health check; did you mean joined?"
+    ],
+    "health_checks: [{joined: {}, loss: {}}]": [
+        f"7:17: health_checks[0]: expected one health check, found a mapping of 2 keys; {ONE_CHECK}"
+    ],
+    "health_checks: [7]": [
+        f"7:17: health_checks[0]: expected one health check, found the number 7; {ONE_CHECK}"
+    ],
+    "health_checks: [joined: 60s]": [
+        "7:25: health_checks[0].joined: expected a mapping, found the text '60s'; " + MAPPING_FIX
+    ],
+    "health_checks: [progress: {within: 5s}]": [
+        "7:28: health_checks[0].progress.within: unknown key; known: every"
+    ],
+    "health_checks: [joined, loss, joined: {within: 5s}]": [
+        "7:31: health_checks[2]: the check joined is given twice; remove one of the two"
+    ],
+    # Environment.
+    "  env: {A: 1}": ['7:12: ranks.env.A: expected text, found the number 1; quote it: "1"'],
+    "  env: {A: true}": ['7:12: ranks.env.A: expected text, found true; quote it: "true"'],
+    "  env: {A: }": ['7:12: ranks.env.A: expected text, found nothing; write text, or "" for none'],
+    "  env: {A: 0755}": [
+        "7:12: ranks.env.A: '0755' is a number with a leading zero, which YAML 1.1 reads as "
+        'octal; quote it if text is meant: "0755"'
+    ],
+    '  env: {A: "a\\0b"}': [
+        "7:12: ranks.env.A: 'a\\x00b' is text with a NUL, which no program can be given; remove it"
+    ],
+    "  env: {1: a}": ['7:9: ranks.env.1: the key 1 is a number, not text; quote it: "1"'],
+    "  env: {A-B: a}": [f"7:9: ranks.env.A-B: 'A-B' is not the name of a variable; {VARIABLE_FIX}"],
+    '  env: {"": a}': [f"7:9: ranks.env['']: '' is not the name of a variable; {VARIABLE_FIX}"],
+    '  env: {WORLD_SIZE: "2"}': [
+        "7:9: ranks.env.WORLD_SIZE: set for every rank by orchestrate; remove it"
+    ],
+    "  env: {ORCHESTRATE_X: a}": [
+        "7:9: ranks.env.ORCHESTRATE_X: set for every rank by orchestrate; remove it"
+    ],
+    "  env: {MASTER_ADDR: node-0}": [
+        "7:9: ranks.env.MASTER_ADDR: set for every rank by orchestrate; remove it"
+    ],
+    "  env: {MASTER_ADDR: localhost}": [
+        f"7:22: ranks.env.MASTER_ADDR: 'localhost' {LOOPBACK}; remove it: {NAME_OF_NODE_0}"
+    ],
+    "  per_node: {1: {env: {MASTER_ADDR: 127.0.0.9}}}": [
+        f"7:37: ranks.per_node.1.env.MASTER_ADDR: '127.0.0.9' {LOOPBACK}; "
+        f"remove it: {NAME_OF_NODE_0}"
+    ],
+    "  env: {A: 'v{{ steps }}'}": [
+        "7:12: ranks.env.A: variables such as {{ x }} are planned, not in this release; "
+        "write the value itself"
+    ],
+    # Overrides.
+    "  per_node: {2: {}}": [
+        "7:14: ranks.per_node.2: there is no node 2: nodes are 0 to 1; "
+        "use one of these, or raise ranks.nodes"
+    ],
+    "  per_node: {-1: {}}": [
+        "7:14: ranks.per_node.-1: there is no node -1: nodes are 0 to 1; "
+        "use one of these, or raise ranks.nodes"
+    ],
+    '  per_node: {"1": {}}': [
+        "7:14: ranks.per_node.1: the key '1' is not a node rank; write a number, unquoted"
+    ],
+    # Mounts.
+    "  mounts: [{source: here, target: /a}, {target: /b}]": [
+        "7:40: ranks.mounts[1].source: missing; add source: ./data"
+    ],
+    "  mounts: [{source: nope, target: /a}]": [
+        "7:21: ranks.mounts[0].source: 'nope': no such file or directory; create it first"
+    ],
+    "  mounts: [{source: ~/nope, target: /a}]": [
+        "7:21: ranks.mounts[0].source: '~/nope': no such file or directory; write ~ out"
+    ],
+    "  mounts: [{source: .., target: /a}]": [
+        "7:21: ranks.mounts[0].source: '..' leaves the playbook's folder; "
+        "say outside: true if meant"
+    ],
+    "  mounts: [{source: link, target: /a}]": [
+        "7:21: ranks.mounts[0].source: 'link' leaves the playbook's folder through a link; "
+        "say outside: true if meant"
+    ],
+    "  mounts: [{source: /var/run/docker.sock, target: /a, outside: true}]": [
+        "7:21: ranks.mounts[0].source: the Docker socket, which gives a node the whole machine; "
+        "mount something else"
+    ],
+    "  mounts: [{source: engine.sock, target: /a}]": [
+        "7:21: ranks.mounts[0].source: the Docker socket, which gives a node the whole machine; "
+        "mount something else"
+    ],
+    "  mounts: [{source: /, target: /a, outside: true}]": [
+        "7:21: ranks.mounts[0].source: a folder with the Docker socket in it, which gives a node "
+        "the whole machine; mount something else"
+    ],
+    "  mounts: [{source: 'here:rw', target: /a}]": [
+        "7:21: ranks.mounts[0].source: 'here:rw' has a character that Docker's mounts cannot "
+        "carry; rename it"
+    ],
+    "  mounts: [{source: here, target: /a}, {source: here, target: /b/../a}]": [
+        "7:63: ranks.mounts[1].target: '/b/../a' is not an absolute path; write it like /data"
+    ],
+    "  mounts: [{source: here, target: /a}, {source: here, target: //a/}]": [
+        "7:63: ranks.mounts[1].target: /a is the target of two mounts; change one of them"
+    ],
+    "  mounts: [{source: here, target: a}]": [
+        "7:35: ranks.mounts[0].target: 'a' is not an absolute path; write it like /data"
+    ],
+    "  mounts: [{source: here, target: /.}]": [
+        f"7:35: ranks.mounts[0].target: a mount on / would hide the whole image; {FOLDER_FIX}"
+    ],
+    "  mounts: [{source: here, target: //proc/1}]": [
+        f"7:35: ranks.mounts[0].target: /proc belongs to the kernel; {FOLDER_FIX}"
+    ],
+}
