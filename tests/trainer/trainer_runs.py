@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import runpy
+import shutil
 import socket
 import subprocess
 import sys
@@ -91,11 +92,10 @@ class Processes:
             for process in self.processes:
                 process.kill()
         numbers = range(len(self.processes))
-        return Finished(
-            codes,
-            [self.records(number) for number in numbers],
-            [self._path(number, "err").read_text() for number in numbers],
-        )
+        records = [self.records(number) for number in numbers]
+        stderr = [self._path(number, "err").read_text() for number in numbers]
+        shutil.rmtree(self._folder)
+        return Finished(codes, records, stderr)
 
 
 def _refuse(constant: str) -> float:
@@ -119,9 +119,23 @@ def environment(**extra: str) -> dict[str, str]:
 
 def start(world_size: int, *flags: str, **extra: str) -> Processes:
     """One process per rank under plain env://, forked where torch is imported already."""
-    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    ranks = [{"RANK": str(rank), "WORLD_SIZE": str(world_size)} for rank in range(world_size)]
-    return Processes([_forked(flags, environment(**group, **rank, **extra)) for rank in ranks])
+    port = free_port()
+    ranks = [_rank_environment(rank, world_size, port) for rank in range(world_size)]
+    return Processes([_forked(flags, {**rank, **extra}) for rank in ranks])
+
+
+def start_rank(rank: int, world_size: int, port: int, *flags: str) -> Processes:
+    """One rank, without the others that it waits for."""
+    return Processes([_forked(flags, _rank_environment(rank, world_size, port))])
+
+
+def _rank_environment(rank: int, world_size: int, port: int) -> dict[str, str]:
+    return environment(
+        RANK=str(rank),
+        WORLD_SIZE=str(world_size),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+    )
 
 
 def run(world_size: int, *flags: str, **extra: str) -> Finished:
