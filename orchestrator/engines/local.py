@@ -143,11 +143,11 @@ class LocalEngine:
             for node, folder in zip(nodes, folders, strict=True)
         ]
         local_launch.check_launches(launches, os.environ)
-        with typed_errors(f"starting nodes of {identity.project}"):
+        with typed_errors(f"creating nodes of {identity.project}"):
             for node, folder in zip(nodes, folders, strict=True):
                 create_node_folder(folder)
                 write_node(folder.path, _record(node, identity))
-            local_launch.launch_all(launches, os.environ, on_started)
+        local_launch.launch_all(launches, os.environ, on_started)
 
     def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
         """See `Engine.stop_nodes`. A paused node goes on, to end on the signal it was sent."""
@@ -179,25 +179,28 @@ class LocalEngine:
 
     def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
         """See `Engine.follow_logs`."""
-        with typed_errors("following logs"):
-            local_logs.follow([self._log(node) for node in nodes], on_log, stop)
+        local_logs.follow([self._log(node) for node in nodes], on_log, stop)
 
     def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
         """See `Engine.read_logs`."""
-        with typed_errors("reading logs"):
-            for node in nodes:
-                local_logs.read(self._log(node), on_log)
+        for node in nodes:
+            local_logs.read(self._log(node), on_log)
 
     def save_log(self, node: ObservedNode, path: Path) -> None:
-        """See `Engine.save_log`. Raises EngineFailed when the node is gone."""
-        with typed_errors(f"saving the log of node {node.name}"):
-            folder = self._folder(node)
-            if folder is None:
-                raise EngineFailed(f"the log of node {node.name} went with the node")
-            local_logs.save(folder.path, path)
+        """See `Engine.save_log`.
+
+        Raises:
+            EngineFailed: the node is gone.
+            OSError: `path` cannot be written.
+        """
+        source = self._log(node)
+        if source.folder is None:
+            raise EngineFailed(f"the log of node {node.name} went with the node")
+        local_logs.save(source.folder, path)
 
     def _log(self, node: ObservedNode) -> local_logs.LogSource:
-        folder = self._folder(node)
+        with typed_errors(f"looking for the log of node {node.name}"):
+            folder = self._folder(node)
         return local_logs.LogSource(node.node_rank, folder.path if folder else None)
 
 

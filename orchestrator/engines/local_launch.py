@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.engines import local_supervisor
+from orchestrator.engines.local_folders import typed_errors
 from orchestrator.engines.local_liveness import ENV_NODE_FOLDER
 from orchestrator.errors import AddressUnavailable, EngineFailed, EngineUnavailable, NodeNotStarted
 from orchestrator.state import ENV_RUN_ID, NodeSpec
@@ -167,22 +168,27 @@ def _order(launch: Launch, host: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _answers(orders: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    launcher = _run_launcher(json.dumps(orders).encode())
+    if launcher.returncode != 0:
+        last = launcher.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise EngineFailed(f"the launcher of nodes failed: {last}")
+    return [json.loads(line) for line in launcher.stdout.splitlines()]
+
+
+def _run_launcher(orders: bytes) -> subprocess.CompletedProcess[bytes]:
     """Run the launcher. The orders go through a pipe: environments must not stand in argv."""
     try:
-        launcher = subprocess.run(
-            [sys.executable, "-I", "-S", local_supervisor.__file__],
-            input=json.dumps(orders).encode(),
-            capture_output=True,
-            check=False,
-            timeout=LAUNCH_DEADLINE_S,
-            start_new_session=True,
-        )
+        with typed_errors("running the launcher of nodes"):
+            return subprocess.run(
+                [sys.executable, "-I", "-S", local_supervisor.__file__],
+                input=orders,
+                capture_output=True,
+                check=False,
+                timeout=LAUNCH_DEADLINE_S,
+                start_new_session=True,
+            )
     except subprocess.TimeoutExpired as error:
         raise EngineUnavailable(
             f"the nodes were not started within {LAUNCH_DEADLINE_S:g} s",
             fix="see whether the machine is overloaded",
         ) from error
-    if launcher.returncode != 0:
-        last = launcher.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise EngineFailed(f"the launcher of nodes failed: {last}")
-    return [json.loads(line) for line in launcher.stdout.splitlines()]

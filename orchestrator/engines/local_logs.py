@@ -15,6 +15,7 @@ from threading import Event
 
 from orchestrator.engines.base import OnLog
 from orchestrator.engines.lines import CHUNK_BYTES, LineCutter
+from orchestrator.engines.local_folders import typed_errors
 from orchestrator.engines.local_liveness import is_live
 from orchestrator.engines.local_supervisor import (
     EXIT_FILE,
@@ -54,7 +55,8 @@ class _Tail:
     def has_ended(self) -> bool:
         """True when the node will write no more; ask before reading, not after."""
         folder = self._source.folder
-        return folder is None or (folder / EXIT_FILE).exists() or not is_live(folder)
+        with typed_errors("following a log"):
+            return folder is None or (folder / EXIT_FILE).exists() or not is_live(folder)
 
     def pump(self) -> bool:
         """Hand over the lines of the next chunks; False when there are none yet."""
@@ -150,7 +152,7 @@ def read(source: LogSource, on_log: OnLog) -> None:
 
 
 def save(folder: Path, path: Path) -> None:
-    """Copy a node's whole output to `path`, atomically; one that wrote nothing gives no bytes."""
+    """Copy a node's whole output to `path`, atomically; one that never ran gives no bytes."""
     part = path.with_name(f"{path.name}.part")
     try:
         shutil.copyfile(folder / LOG_FILE, part)
@@ -164,11 +166,15 @@ def save(folder: Path, path: Path) -> None:
 def _open(folder: Path | None, name: str) -> int | None:
     if folder is None:
         return None
-    try:
-        return os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    with typed_errors("opening a log"):
+        try:
+            return os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
 
 def _read_at(descriptor: int | None, num_bytes: int, offset: int) -> bytes:
-    return b"" if descriptor is None else os.pread(descriptor, num_bytes, offset)
+    if descriptor is None:
+        return b""
+    with typed_errors("reading a log"):
+        return os.pread(descriptor, num_bytes, offset)

@@ -1,0 +1,1 @@
+"""What every engine promises: one set of tests, run on each engine."""
