@@ -1,16 +1,19 @@
 """The docker command line with a deadline on every call and its texts mapped to types.
 
 python-on-whales renders the arguments of what has many (see `docker.py`); this module
-serves what it cannot do: one `docker inspect` for many objects, output read with a
-bound, stderr that is not UTF-8, and calls that must not outlive their deadline.
+serves what it cannot do: one `docker inspect` for many objects, output that is not
+UTF-8, and calls that must not outlive their deadline.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +28,9 @@ from orchestrator.errors import (
     OutOfSpace,
 )
 
+INSTALL_DOCKER = (
+    "install Docker (`docker/setup.sh` does on Debian and Ubuntu) or use `--engine local`"
+)
 START_ENGINE = "start it (`docker/setup.sh` does on Debian and Ubuntu) or use `--engine local`"
 
 
@@ -41,6 +47,12 @@ def _symptom(pattern: str, error: type[OrchestrateError], fix: str) -> _Symptom:
 
 # Order matters: the first that matches names the error.
 SYMPTOMS = (
+    _symptom(
+        # The daemon's complaint about a registry, which may well be "connection refused".
+        r"error response from daemon: .*\bget \"?https?://[^ ]*/v2/",
+        ImageUnavailable,
+        "check image.tag and the way to its registry, load the image, or give image.build",
+    ),
     _symptom(
         r"permission denied while trying to connect|dial unix .*: permission denied",
         EngineUnavailable,
@@ -97,7 +109,16 @@ SYMPTOMS = (
     ),
 )
 
-_PREFIX = re.compile(r"^(docker: )?(Error response from daemon: |Error: |error: )?", re.IGNORECASE)
+_PREFIX = re.compile(
+    r"^(docker: )?(Error response from daemon: |Error: |error: )?"
+    # The way of an error through the engine's parts says nothing to whoever wrote the playbook.
+    r"(failed to create (shim )?task[^:]*: )?(OCI runtime create failed: )?"
+    r"(runc create failed: )?(unable to start container process: )?",
+    re.IGNORECASE,
+)
+
+_EMPTY_WORDS = ("See 'docker", "Run 'docker", "Error: failed to start containers: ")
+"""Lines that follow the reason and do not say it."""
 
 
 def to_error(stderr: str, doing: str) -> OrchestrateError:
@@ -110,12 +131,13 @@ def to_error(stderr: str, doing: str) -> OrchestrateError:
 
 
 def _last_words(stderr: str) -> str:
-    """The line that says most: an error of the daemon if there is one, else the last."""
+    """The line that says most: the daemon's own error if there is one, else the last."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith(("See 'docker", "Run 'docker"))]
-    daemon = [line for line in lines if "error" in line.lower()]
-    chosen = (daemon or lines or ["docker failed without a word"])[-1]
-    return _PREFIX.sub("", chosen)[:500].rstrip(".")
+    lines = [line for line in lines if not line.startswith(_EMPTY_WORDS)]
+    daemon = [line for line in lines if "error response from daemon" in line.lower()]
+    other = [line for line in lines if "error" in line.lower()]
+    chosen = (daemon or other or lines or ["docker failed without a word"])[-1]
+    return _PREFIX.sub("", chosen).removesuffix(": unknown")[:500].rstrip(".")
 
 
 class DockerCli:
@@ -139,33 +161,41 @@ class DockerCli:
 
     def attempt(self, *args: str, deadline_s: float | None = None) -> tuple[int, str, str]:
         """Run one command; return exit code, stdout and stderr."""
-        deadline_s = deadline_s or self.deadline_s
+        deadline_s = self.deadline_s if deadline_s is None else deadline_s
+        with self._started(args) as child:
+            try:
+                out, err = child.communicate(timeout=deadline_s)
+            except subprocess.TimeoutExpired as exc:
+                raise EngineUnavailable(
+                    f"docker did not answer `{' '.join(args[:2])}` within {deadline_s:g} s",
+                    fix="see whether the engine is overloaded or hangs (`docker info`)",
+                ) from exc
+        return child.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+
+    @contextmanager
+    def _started(self, args: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+        """One command in a session of its own, of which nothing is left after the block."""
         try:
-            done = subprocess.run(
+            child = subprocess.Popen(
                 [*self.prefix, *args],
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=deadline_s,
-                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 # A Ctrl-C is for this program, which then decides; not for a docker in flight.
                 start_new_session=True,
             )
         except FileNotFoundError as exc:
             raise EngineUnavailable(
-                f"there is no `{self.prefix[0]}` command on this machine",
-                fix="install Docker (`docker/setup.sh` does on Debian and Ubuntu)"
-                " or use `--engine local`",
+                f"there is no `{self.prefix[0]}` command on this machine", fix=INSTALL_DOCKER
             ) from exc
-        except subprocess.TimeoutExpired as exc:
+        except OSError as exc:
             raise EngineUnavailable(
-                f"docker did not answer `{' '.join(args[:2])}` within {deadline_s:g} s",
-                fix="see whether the engine is overloaded or hangs (`docker info`)",
+                f"`{self.prefix[0]}` cannot be started: {exc.strerror}", fix=INSTALL_DOCKER
             ) from exc
-        return (
-            done.returncode,
-            done.stdout.decode(errors="replace"),
-            done.stderr.decode(errors="replace"),
-        )
+        try:
+            yield child
+        finally:
+            _end_session(child)
 
     def inspect(self, kind: str, names: Sequence[str], *, doing: str) -> list[dict[str, Any]]:
         """`docker KIND inspect NAME…` in one process; names that are not there are left out."""
@@ -177,12 +207,27 @@ class DockerCli:
         return parse_objects(out, doing)
 
 
+def _end_session(child: subprocess.Popen[bytes]) -> None:
+    """Kill a command that has not ended, with whatever it started, and let go of its pipes."""
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+# Not any "no such …": a daemon whose host has no address is "no such host".
+_MISSING = re.compile(
+    r"no such (object|container|image|network)\b|network .* not found", re.IGNORECASE
+)
+
+
 def _only_missing(stderr: str) -> bool:
     """True when every complaint is that an object is not there."""
     lines = [line for line in stderr.splitlines() if line.strip()]
-    return bool(lines) and all(
-        re.search(r"no such |not found", line, re.IGNORECASE) for line in lines
-    )
+    return bool(lines) and all(_MISSING.search(line) for line in lines)
 
 
 def parse_objects(out: str, doing: str) -> list[dict[str, Any]]:
