@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
-from fault_words import HEAD, LIST_FIX, LOOPBACK, MAPPING_FIX, NAME_FIX, NAME_OF_NODE_0, TAG_FIX
+from collections.abc import Callable
+
+import pytest
+
+FaultsOf = Callable[[str], list[str]]
+
+HEAD = """\
+version: 1
+name: x
+image: {tag: app}
+ranks:
+  nodes: 2
+  command: [python]
+"""
+NAME_FIX = "use lower-case letters, digits and -, at most 40, the first one not -"
+TAG_FIX = "write it like qwen-fsdp:local"
+KNOWN = (
+    "known: gpu, health_checks, image, name, network, on_failure, ranks, rendezvous, security, "
+    "version"
+)
+LIST_FIX = "write [first, second], or one item a line after a dash"
+MAPPING_FIX = "write keys and values, each key on a line of its own"
+LOOPBACK = "is a loopback, and every container has its own"
+NAME_OF_NODE_0 = "MASTER_ADDR is set to node 0's name for you"
 
 # Whole files.
 FILES: dict[str, list[str]] = {
@@ -93,3 +116,61 @@ FILES: dict[str, list[str]] = {
         "1:1: larger than 256 KiB; a playbook is short: move data into files and mount them"
     ],
 }
+
+
+@pytest.mark.parametrize(("text", "faults"), FILES.items(), ids=lambda value: str(value)[:40])
+def test_a_bad_file_gets_its_faults(text: str, faults: list[str], faults_of: FaultsOf) -> None:
+    assert faults_of(text) == faults
+
+
+def test_every_fault_is_shown_at_once_whatever_stands_before_it(faults_of: FaultsOf) -> None:
+    text = """\
+name: X
+image: {build: {context: nope}}
+network: {external: yes, nam: a}
+ranks:
+  nodes: two
+  command: [1, --master_addr, localhost]
+  env: {RANK: 0, A: 1, RANK: "1", LOCAL_RANK: "0"}
+  mounts:
+    - {source: 5, target: /a}
+    - {source: nope, target: /proc}
+    - {target: b}
+    - {source: .., target: /c}
+  per_node: {9: {env: {WORLD_SIZE: "1"}}}
+health_checks: [joined, 5, joined]
+"""
+    found = faults_of(text)
+    assert [fault.split("; ")[0] for fault in found] == [
+        "1:1: version: missing",
+        "1:7: name: the text 'X' is not a name",
+        "2:8: image.tag: missing",
+        "2:26: image.build.context: no folder 'nope' beside the playbook",
+        "3:21: network.external: expected true or false, found the text 'yes'",
+        "3:26: network.nam: unknown key",
+        "5:10: ranks.nodes: expected a whole number, found the text 'two'",
+        "6:13: ranks.command[0]: expected text, found the number 1",
+        "7:9: ranks.env.RANK: set for every rank by orchestrate",
+        "7:15: ranks.env.RANK: expected text, found the number 0",
+        "7:21: ranks.env.A: expected text, found the number 1",
+        "7:24: ranks.env.RANK: the key is given twice, here and at line 7",
+        "7:35: ranks.env.LOCAL_RANK: set for every rank by orchestrate",
+        "9:16: ranks.mounts[0].source: expected text, found the number 5",
+        "10:16: ranks.mounts[1].source: 'nope': no such file or directory",
+        "10:30: ranks.mounts[1].target: /proc belongs to the kernel",
+        "11:7: ranks.mounts[2].source: missing",
+        "11:16: ranks.mounts[2].target: 'b' is not an absolute path",
+        "12:16: ranks.mounts[3].source: '..' leaves the playbook's folder",
+        "13:24: ranks.per_node.9.env.WORLD_SIZE: set for every rank by orchestrate",
+        "14:25: health_checks[1]: expected one health check, found the number 5",
+        "14:28: health_checks[2]: the check joined is given twice",
+    ]
+
+
+def test_a_hostile_number_of_faults_is_cut_short(faults_of: FaultsOf) -> None:
+    found = faults_of(HEAD + "".join(f"k{n}: 1\n" for n in range(20_000)))
+    assert len(found) == 501
+    assert found[499:] == [
+        f"506:1: k499: unknown key; {KNOWN}",
+        "507:1: there are more faults from here on; mend these first",
+    ]

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from fault_words import (
-    DURATION_FIX,
-    FOLDER_FIX,
-    KNOWN,
-    LIST_FIX,
-    LOOPBACK,
-    MAPPING_FIX,
-    NAME_OF_NODE_0,
-    ONE_CHECK,
-    SIZE_FIX,
-    SYNTAX_FIX,
-    VARIABLE_FIX,
+from collections.abc import Callable
+
+import pytest
+
+FaultsOf = Callable[[str], list[str]]
+
+HEAD = """\
+version: 1
+name: x
+image: {tag: app}
+ranks:
+  nodes: 2
+  command: [python]
+"""
+DURATION_FIX = "write it like 60s, 5m, 1h, 500ms or 1m30s"
+SIZE_FIX = "write it like 2GiB, 512MiB, 1.5GiB or a number of bytes"
+KNOWN = (
+    "known: gpu, health_checks, image, name, network, on_failure, ranks, rendezvous, security, "
+    "version"
 )
+LIST_FIX = "write [first, second], or one item a line after a dash"
+MAPPING_FIX = "write keys and values, each key on a line of its own"
+ONE_CHECK = "write one an item, such as `- joined` or `- joined: {within: 60s}`"
+LOOPBACK = "is a loopback, and every container has its own"
+NAME_OF_NODE_0 = "MASTER_ADDR is set to node 0's name for you"
+FOLDER_FIX = "use a folder such as /data"
+VARIABLE_FIX = "use letters, digits and _, the first one no digit"
+SYNTAX_FIX = "check indentation, brackets and quotes near this place"
 
 # What is appended to HEAD (from line 7 on), and the faults without the file's name.
 APPENDED: dict[str, list[str]] = {
@@ -288,3 +303,17 @@ APPENDED: dict[str, list[str]] = {
         f"7:35: ranks.mounts[0].target: /proc belongs to the kernel; {FOLDER_FIX}"
     ],
 }
+
+
+@pytest.mark.parametrize(("text", "faults"), APPENDED.items())
+def test_a_bad_line_gets_its_fault(text: str, faults: list[str], faults_of: FaultsOf) -> None:
+    assert faults_of(f"{HEAD}{text}\n") == faults
+
+
+def test_one_node_may_have_what_would_split_two(faults_of: FaultsOf) -> None:
+    one = HEAD.replace("nodes: 2", "nodes: 1")
+    text = one.replace("[python]", "[torchrun, --standalone, --master_addr=localhost, t.py]")
+    assert faults_of(text) == []
+    assert faults_of(f"{one}  env: {{MASTER_ADDR: localhost}}\n") == [
+        "7:9: ranks.env.MASTER_ADDR: set for every rank by orchestrate; remove it"
+    ]
