@@ -28,7 +28,10 @@ from orchestrator.state import (
 
 Json = Mapping[str, Any]
 
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII
+)
+_COUNT = re.compile(r"[0-9]{1,7}")
 
 
 def parse_time(text: str) -> float | None:
@@ -37,14 +40,21 @@ def parse_time(text: str) -> float | None:
     if match is None or text.startswith("0001-"):
         return None
     whole, fraction, zone = match.groups()
-    moment = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone))
+    try:
+        moment = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone))
+    except ValueError:  # month 13, or a zone of a day and more
+        return None
     return moment.timestamp() + float(f"0.{fraction or 0}")
 
 
 def is_ours(inspected: Json) -> bool:
-    """True when a container carries every label that a node needs to be told apart."""
+    """True when a container carries every label that a node needs to be told apart.
+
+    Anybody can put labels on a container: what `_spec` reads from them is checked here.
+    """
     labels = _labels(inspected)
-    return LABEL_PROJECT in labels and labels.get(LABEL_NODE_RANK, "").isdecimal()
+    counts = (labels.get(LABEL_NODE_RANK, ""), labels.get(LABEL_NUM_RANKS, "1"))
+    return LABEL_PROJECT in labels and all(_COUNT.fullmatch(count) for count in counts)
 
 
 def node_from_inspect(inspected: Json) -> ObservedNode:
@@ -91,7 +101,7 @@ def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
     env.pop(ENV_RUN_ID, None)
     return NodeSpec(
         node_rank=int(labels[LABEL_NODE_RANK]),
-        num_ranks=int(labels.get(LABEL_NUM_RANKS) or 1),
+        num_ranks=int(labels.get(LABEL_NUM_RANKS, "1")),
         name=inspected["Name"].lstrip("/"),
         image=config["Image"],
         command=tuple(config.get("Cmd") or ()),
