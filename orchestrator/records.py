@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+MAX_COUNT = 2**63 - 1
 MAX_RECORD_BYTES = 16 * 1024
 """Docker splits log lines at this length; no record of ours comes near it."""
 
@@ -36,7 +37,7 @@ class ProcessGroupJoined(_Event):
     world_size: Rank
     backend: Text
     master_addr: Text
-    rank_sum: int
+    rank_sum: Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT)]
     hostname: Text = ""
 
 
@@ -44,7 +45,7 @@ class Step(_Event):
     """A rank has done optimizer step `step`, counted from 1. The loss is a mean over all ranks."""
 
     event: Literal["step"]
-    step: Annotated[int, Field(ge=0)]
+    step: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     loss: float | None = None
     tokens_per_s: float | None = None
     step_time_s: float | None = None
@@ -78,7 +79,8 @@ def parse_record(line: bytes) -> Record | None:
     if not line.lstrip(b" \t").startswith(b"{") or len(line) > MAX_RECORD_BYTES:
         return None
     try:
-        fields = json.loads(line, parse_constant=_refuse, object_pairs_hook=_unique)
+        # Decoded here: json.loads would take UTF-16 and lone surrogates as well.
+        fields = json.loads(line.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
         return _RECORDS.validate_python(fields)
     except (ValueError, RecursionError, ValidationError, _NotARecord):
         # ValueError: no JSON, no UTF-8, or an integer of thousands of digits.
