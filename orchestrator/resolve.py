@@ -205,6 +205,6 @@ def _command(playbook: Playbook, traits: EngineTraits, node_rank: int) -> tuple[
         f"--master-port={playbook.rendezvous.port}",
     )
     interpreter, *rest = ranks.command
-    if interpreter in {"python", "python3"} and rest and (rest[0] == "-m" or rest[0][0] != "-"):
+    if interpreter in {"python", "python3"} and rest and (rest[0] == "-m" or rest[0][:1] != "-"):
         return (*launcher, *rest)
     return (*launcher, "--no-python", *ranks.command)
