@@ -34,13 +34,17 @@ def log_text(line: bytes, *, raw: bool = False) -> str:
     if raw or not text.startswith("{") or len(text) > 16_384:
         return printable(text)
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
+        return printable(_told(json.loads(text)) or text)
+    except (ValueError, RecursionError):  # no JSON, an integer of thousands of digits, nesting
         return printable(text)
+
+
+def _told(fields: object) -> str:
+    """A record in words; empty for JSON that is none."""
     if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
-        return printable(text)
+        return ""
     told = [f"{key}={_short(value)}" for key, value in fields.items() if key not in QUIET_KEYS]
-    return printable(" ".join([fields["event"], *told]))
+    return " ".join([fields["event"], *told])
 
 
 def _short(value: object) -> str:
