@@ -17,7 +17,7 @@ _LOGS_KEPT = 10
 _NOISE = re.compile(
     r"^DEPRECATED: The legacy builder|Install the buildx component|docs\.docker\.com/go/buildx"
     r"|BuildKit is currently disabled|^ +environment-variable\.$"
-    r"|^ ---> |^Removing intermediate container"
+    r"|^#\d+ sha256:|^ ---> |^Removing intermediate container"
 )
 
 

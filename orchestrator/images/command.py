@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -16,6 +17,7 @@ _MAX_LINE_CHARS = 4000
 _MAX_LINES_KEPT = 400
 _GRACE_S = 5.0
 _HEARTBEAT_S = 10.0
+_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,10 @@ class _Lines:
 
     def _emit(self, raw: bytes) -> None:
         text = raw[:_MAX_LINE_CHARS].decode("utf-8", "replace")
-        # a build step's output must not steer the reader's terminal
-        line = "".join(c if c.isprintable() else " " for c in text).rstrip()
+        # a build step's output must not steer the reader's terminal; the legacy builder itself
+        # paints what a step says on standard error
+        plain = _ESCAPE.sub("", text)
+        line = "".join(c if c.isprintable() else " " for c in plain).rstrip()
         if line:
             self.kept.append(line)
             self.on_line(line)

@@ -25,7 +25,7 @@ _NO_SUCH_IMAGE = re.compile(
 # Said about every failed build, whatever went wrong.
 _BOILERPLATE = re.compile(
     r"The command '.*' returned a non-zero code|did not complete successfully: exit code"
-    r"|failed to solve:|^-+$|^\s*>+ |^\s*\d+ \||^\S*Dockerfile\S*:\d+$|^DEPRECATED:"
+    r"|executor failed running|failed to solve:|^-+$|^\s*>+ |^\s*\d+ \||^\S*Dockerfile\S*:\d+$|^DEPRECATED:"
     r"|Install the buildx component|docs\.docker\.com/go/buildx|^WARNING: |^\[?notice\]?"
     r"|BuildKit is currently disabled|^ +environment-variable\.$|^… still at it"
     r"|^Removing intermediate container",

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-
 _WILDCARD = re.compile(r"[*?\[\\]")
 
 

@@ -66,7 +66,7 @@ def _wait_for(lock: BinaryIO, deadline_s: float, on_line: Callable[[str], None])
         now = time.monotonic()
         if now - started > deadline_s:
             raise ImageUnavailable(
-                f"another image build has held {lock.name} for {deadline_s:.0f} s",
+                f"another image build has held {lock.name} for {deadline_s:g} s",
                 fix="wait for it or end it",
             )
         if said_at == started or now - said_at > _SAY_EVERY_S:

@@ -30,12 +30,13 @@ def test_hostile_bytes_are_made_printable_and_bounded() -> None:
     said: list[str] = []
     code = (
         "import sys; w = sys.stdout.buffer.write; "
-        r"w(b'\x1b[2Jgone\n\xff\xfe\nhalf\rline\n' + b'x' * 10000 + b'\nno newline')"
+        r"w(b'\x1b[2Jgone\x1b[0m\x07\x1b]0;t\n\xff\xfe\nhalf\rline\n'); "
+        r"w(b'x' * 10000 + b'\nno newline')"
     )
 
     stream(_python(code), Limits(30), said.append)
 
-    assert said[:4] == [" [2Jgone", "��", "half", "line"]
+    assert said[:4] == ["gone  ]0;t", "��", "half", "line"]
     assert {len(line) <= 4000 for line in said} == {True}
     assert said[-1] == "no newline"
 

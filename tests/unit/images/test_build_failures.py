@@ -34,6 +34,16 @@ Dockerfile:2
 --------------------
 ERROR: failed to solve: process "/bin/sh -c pip" did not complete successfully: exit code: 1
 """
+OLD_BUILDKIT = """\
+#5 [2/2] RUN cat /none
+#5 sha256:4c468db6ab443f61ddc2dd45ae20b4e95d532e526c283001ce87fa7dbd367905
+#5 0.204 cat: /none: No such file or directory
+#5 ERROR: executor failed running [/bin/sh -c cat /none]: exit code: 1
+------
+ > [2/2] RUN cat /none:
+------
+executor failed running [/bin/sh -c cat /none]: exit code: 1
+"""
 SEE = "the whole log is /c/x.log"
 
 
@@ -51,6 +61,11 @@ SEE = "the whole log is /c/x.log"
             ImageUnavailable,
             "building x:1 failed at `RUN pip install torch==9`: "
             f"ERROR: No matching distribution found for torch==9; {SEE}",
+        ),
+        (
+            OLD_BUILDKIT,
+            ImageUnavailable,
+            "building x:1 failed at `RUN cat /none`: cat: /none: No such file or directory; " + SEE,
         ),
         (
             "dockerfile parse error line 1: unknown instruction: FORM",

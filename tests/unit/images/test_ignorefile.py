@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,61 +11,11 @@ from orchestrator.errors import ImageUnavailable
 from orchestrator.images.context import Entry, Kind, context_entries
 from orchestrator.images.ignorefile import PatternError, parse_ignore_file
 
-TREE = ("a.txt", "b.pyc", "keep/x.txt", "keep/y.log", "keep/deep/z.log", "keep/deep/k.txt", "[x]")
-
-# The legacy builder does not look into a folder that is shut out for an exception like this.
-BUILDKIT_ONLY = "exception with wildcards below"
-
-CASES = {
-    "nothing": ("", list(TREE)),
-    "comment and blank": ("# a.txt\n\n  \n", list(TREE)),
-    "indented hash is a pattern": ("  #a.txt\n", list(TREE)),
-    "anchored at the root": ("x.txt\ny.log\n", list(TREE)),
-    "leading slash": (
-        "/a.txt\n",
-        ["b.pyc", "keep/x.txt", "keep/y.log", "keep/deep/z.log", "keep/deep/k.txt", "[x]"],
-    ),
-    "a folder takes all below it": ("keep/\n", ["a.txt", "b.pyc", "[x]"]),
-    "star stays in its folder": (
-        "*/*.log\n",
-        ["a.txt", "b.pyc", "keep/x.txt", "keep/deep/z.log", "keep/deep/k.txt", "[x]"],
-    ),
-    "two stars span folders": (
-        "**/*.log\n",
-        ["a.txt", "b.pyc", "keep/x.txt", "keep/deep/k.txt", "[x]"],
-    ),
-    "two stars at the end": ("keep/**\n", ["a.txt", "b.pyc", "[x]"]),
-    "two stars in the middle": (
-        "keep/**/k.txt\n",
-        ["a.txt", "b.pyc", "keep/x.txt", "keep/y.log", "keep/deep/z.log", "[x]"],
-    ),
-    "let in only": ("*\n!keep/deep\n", ["keep/deep/z.log", "keep/deep/k.txt"]),
-    "the last match wins": ("*\n!keep\nkeep/deep\n", ["keep/x.txt", "keep/y.log"]),
-    "exception, then shut out again": ("!a.txt\na.txt\nkeep\n", ["b.pyc", "[x]"]),
-    "a class": ("[ab].*\n", [p for p in TREE if p not in {"a.txt", "b.pyc"}]),
-    "a negated class": ("[^a].*\n", [p for p in TREE if p != "b.pyc"]),
-    "an escape": ("\\[x]\n", [p for p in TREE if p != "[x]"]),
-    "question mark": (
-        "keep/?.txt\n",
-        ["a.txt", "b.pyc", "keep/y.log", "keep/deep/z.log", "keep/deep/k.txt", "[x]"],
-    ),
-    "dots are no wildcards": ("a?txt\nb.py.\n", [p for p in TREE if p != "a.txt"]),
-    "cleaned": ("./keep//deep/../deep/\n", ["a.txt", "b.pyc", "keep/x.txt", "keep/y.log", "[x]"]),
-    "space after the mark": ("*\n! a.txt\n", ["a.txt"]),
-    "a parent's match is not looked at again": (
-        "keep\n!keep/deep\nke*\n",
-        ["a.txt", "b.pyc", "[x]", "keep/deep/z.log", "keep/deep/k.txt"],
-    ),
-    BUILDKIT_ONLY: ("keep\n!**/k.txt\n", ["a.txt", "b.pyc", "keep/deep/k.txt", "[x]"]),
-    "this repository's way": (
-        "*\n!keep\n!a.txt\n**/deep\n**/*.py[co]\n",
-        ["a.txt", "keep/x.txt", "keep/y.log"],
-    ),
-}
+TABLE = json.loads(Path(__file__).with_name("ignore_cases.json").read_text())
 
 
 def make_tree(root: Path) -> None:
-    for name in TREE:
+    for name in TABLE["tree"]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
 
@@ -74,13 +25,13 @@ def files_let_in(root: Path) -> list[str]:
     return [e.path for e in entries if e.kind is Kind.FILE and e.path != ".dockerignore"]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", TABLE["cases"])
 def test_lets_in_what_docker_lets_in(name: str, tmp_path: Path) -> None:
-    text, expected = CASES[name]
+    case = TABLE["cases"][name]
     make_tree(tmp_path)
-    (tmp_path / ".dockerignore").write_text(text)
+    (tmp_path / ".dockerignore").write_text(case["ignore"])
 
-    assert files_let_in(tmp_path) == sorted(expected)
+    assert files_let_in(tmp_path) == sorted(case["lets_in"])
 
 
 def test_entries_have_kinds_and_modes_and_leave_our_own_folder_out(tmp_path: Path) -> None:
