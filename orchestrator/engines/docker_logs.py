@@ -10,60 +10,14 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from threading import Event
 
 from orchestrator.engines.base import OnLog
-from orchestrator.engines.docker_inspect import parse_time
-from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.engines.docker_stamps import StampedLines
+from orchestrator.engines.lines import CHUNK_BYTES
+from orchestrator.loglines import LogEnd
 from orchestrator.state import ObservedNode
-
-CHUNK_BYTES = 64 * 1024
-LINE_BYTES = 64 * 1024
-"""A longer line is handed over in pieces, so that no line can grow this program."""
-
-_STAMP_BYTES = 40  # an RFC 3339 time with nanoseconds and a zone fits
-
-
-class LineSplitter:
-    """Bytes in, whole lines out, never holding more than LINE_BYTES of an unfinished one."""
-
-    def __init__(self, node_rank: int) -> None:
-        self._node_rank = node_rank
-        self._rest = b""
-        self._at_s = 0.0
-        self._continues = False
-
-    def feed(self, chunk: bytes) -> Iterator[LogLine]:
-        """Take a chunk, give the lines it completes."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            yield from self._line(line)
-            self._continues = False
-        while len(self._rest) > LINE_BYTES:
-            piece, self._rest = self._rest[:LINE_BYTES], self._rest[LINE_BYTES:]
-            yield from self._line(piece)
-            self._continues = True
-
-    def finish(self) -> Iterator[LogLine]:
-        """Give what is left when the stream ends without a line end."""
-        if self._rest:
-            yield from self._line(self._rest)
-            self._rest = b""
-
-    def _line(self, line: bytes) -> Iterator[LogLine]:
-        if self._continues:
-            yield LogLine(self._node_rank, self._at_s, line, continued=True)
-            return
-        stamp, _, text = line.partition(b" ")
-        at_s = None
-        if len(stamp) <= _STAMP_BYTES:
-            at_s = parse_time(stamp.decode(errors="replace"))
-        if at_s is None:
-            # Not a log line but docker's own complaint, such as that the container has gone.
-            return
-        self._at_s = at_s
-        yield LogLine(self._node_rank, at_s, text)
 
 
 class _Stream:
@@ -72,7 +26,7 @@ class _Stream:
     def __init__(self, prefix: Sequence[str], node: ObservedNode, *, follow: bool) -> None:
         self.node = node
         self.num_lines = 0
-        self._splitter = LineSplitter(node.node_rank)
+        self._lines = StampedLines(node.node_rank)
         read_end, write_end = os.pipe()
         self.output = open(read_end, "rb", buffering=0)  # noqa: SIM115  (closed by close)
         try:
@@ -89,7 +43,7 @@ class _Stream:
     def pump(self, on_log: OnLog, *, skip: int = 0) -> bool:
         """Read one chunk and hand over its lines past the first `skip`; False at the end."""
         chunk = self.output.read(CHUNK_BYTES)
-        for line in self._splitter.feed(chunk) if chunk else self._splitter.finish():
+        for line in self._lines.feed(chunk) if chunk else self._lines.finish():
             self.num_lines += 1
             if self.num_lines > skip:
                 on_log(line)

@@ -26,8 +26,7 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
     else:
         made = DockerStand(tmp_path, request.getfixturevalue("busybox_image"))
     yield made
-    for project in made.projects:
-        made.destroy(project)
+    made.close()
 
 
 @pytest.fixture(scope="session")

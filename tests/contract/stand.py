@@ -25,6 +25,7 @@ from orchestrator.state import (
     Confinement,
     DesiredState,
     ImageSpec,
+    Limits,
     NetworkSpec,
     NodeSpec,
     NodeStatus,
@@ -67,6 +68,11 @@ class Stand(ABC):
     @abstractmethod
     def put_foreign(self, project: str) -> Callable[[], bool]:
         """Put something of another's where node 0 would be; the result says if it is untouched."""
+
+    def close(self) -> None:
+        """Remove everything that the test made."""
+        for project in self.projects:
+            self.destroy(project)
 
     @property
     @abstractmethod
@@ -214,6 +220,7 @@ class DockerStand(Stand):
 
     def __init__(self, folder: Path, image: str) -> None:
         self.image = image
+        self._foreign: list[str] = []
         super().__init__(folder, DockerEngine(cache_dir=folder / "cache"))
 
     def spec(self, project: str, node_rank: int, script: str, num_nodes: int) -> NodeSpec:
@@ -225,6 +232,8 @@ class DockerStand(Stand):
             image=self.image,
             env=_env(node_rank, num_nodes),
             network=f"{project}-net",
+            # A playbook that says nothing of these two gets a value for each, too.
+            limits=Limits(shm_bytes=64 * 1024 * 1024 + 4096, pids=512),
             confinement=Confinement(),
         )
 
@@ -245,10 +254,15 @@ class DockerStand(Stand):
     def put_foreign(self, project: str) -> Callable[[], bool]:
         name = f"{project}-node-0"
         made = docker("create", "--name", name, self.image, "true").strip()
+        self._foreign.append(made)
         return lambda: (
-            docker("inspect", "--format", "{{.Id}} {{.State.Status}}", name)
-            == (f"{made} created\n")
+            docker("inspect", "--format", "{{.Id}} {{.State.Status}}", name) == f"{made} created\n"
         )
+
+    def close(self) -> None:
+        super().close()
+        if self._foreign:
+            docker("rm", "--force", *self._foreign)
 
     @property
     def in_python(self) -> str:
