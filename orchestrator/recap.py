@@ -14,7 +14,7 @@ from orchestrator.plan import (
     RemoveNode,
     StartNode,
 )
-from orchestrator.verify.checks import CheckResult, Status
+from orchestrator.verify.results import CheckResult, Status
 
 
 @dataclass(frozen=True, slots=True)

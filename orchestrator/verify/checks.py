@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from orchestrator.playbook.models import (
     Check,
@@ -22,35 +21,7 @@ from orchestrator.state import NodeStatus, ObservedNode
 from orchestrator.verify.facts import RankFacts, RunFacts, last_start_s
 from orchestrator.verify.join import join_faults, rank_has_joined
 from orchestrator.verify.outcome import how_it_ended
-
-
-class Status(StrEnum):
-    """What became of a check, in Ansible's words where they fit."""
-
-    OK = "ok"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    PENDING = "pending"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One rank, or one node where `rank` is None, for which a check does not hold."""
-
-    node_rank: int
-    rank: int | None
-    expected: str
-    found: str
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One check, its status, and in one line why."""
-
-    name: str
-    status: Status
-    why: str = ""
-    findings: tuple[Finding, ...] = ()
+from orchestrator.verify.results import CheckResult, Finding, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +142,11 @@ def _missing_join(run: Run, rank: int, check: Joined) -> Finding:
     node = next((node for node in run.nodes if node.node_rank == node_rank), None)
     found = "nothing"
     if impostors := run.facts.nodes[node_rank].impostors:
-        found = impostors[0]
+        found = str(impostors[0])
     elif node is not None and not node.is_active:
         found = f"nothing; it {how_it_ended(node, run.facts)}"
+    if claimants := run.facts.claimants(rank):
+        found += f"; node {', '.join(map(str, claimants))} claims to be this rank"
     return Finding(node_rank, rank, expected, found)
 
 
@@ -205,38 +178,48 @@ def check_training(check: Training, run: Run) -> CheckResult:
 
 def check_progress(check: Progress, run: Run) -> CheckResult:
     """No rank went longer than `every_s` without an optimizer step."""
-    hung = {
-        rank: facts
+    active = {node.node_rank for node in run.nodes if node.status is NodeStatus.RUNNING}
+    silences = {
+        rank: _silence(facts, run.now_s if run.node_of(rank) in active else None)
         for rank, facts in run.facts.ranks.items()
-        if _longest_silence_s(facts, run.node_of(rank), run) > check.every_s
     }
-    if not hung:
-        return CheckResult(check.kind, Status.OK, f"a step at least every {check.every_s:g} s")
-    findings = _rank_findings(
-        run,
-        hung,
-        f"a step every {check.every_s:g} s",
-        lambda facts: (
-            f"no step for {max(facts.longest_gap_s, check.every_s):.0f} s"
-            f" after step {facts.last_step}"
-        ),
+    findings = tuple(
+        Finding(
+            run.node_of(rank),
+            rank,
+            f"a step every {check.every_s:g} s",
+            f"no step for {length_s:.0f} s {when}",
+        )
+        for rank, (length_s, when) in silences.items()
+        if length_s > check.every_s
     )
+    if not findings:
+        return CheckResult(check.kind, Status.OK, f"a step at least every {check.every_s:g} s")
     return CheckResult(check.kind, Status.FAILED, "a rank hangs", findings)
 
 
-def _longest_silence_s(facts: RankFacts, node_rank: int, run: Run) -> float:
+def _silence(facts: RankFacts, now_s: float | None) -> tuple[float, str]:
+    """The longest time without a step, in seconds, and when; `now_s` None: the node has ended.
+
+    What follows the last step of a finished rank is no silence: it may export a large model.
+    """
     since = facts.last_step_at_s or facts.joined_at_s
-    node = next((node for node in run.nodes if node.node_rank == node_rank), None)
-    runs = node is not None and node.status is NodeStatus.RUNNING
-    if since is None or not runs:
-        return facts.longest_gap_s
-    return max(facts.longest_gap_s, run.now_s - since)
+    waited_s = 0.0
+    if now_s is not None and since is not None and not facts.has_finished:
+        waited_s = now_s - since
+    if waited_s > facts.longest_gap_s:
+        return waited_s, f"after step {facts.last_step}"
+    return facts.longest_gap_s, f"before step {facts.longest_gap_before}"
 
 
 def check_loss(check: Loss, run: Run) -> CheckResult:
     """The reported losses are finite, and lower at the end than at the beginning."""
     if check.finite:
-        bad = {r: facts for r, facts in run.facts.ranks.items() if facts.bad_loss_at_step}
+        bad = {
+            rank: facts
+            for rank, facts in run.facts.ranks.items()
+            if facts.bad_loss_at_step is not None
+        }
         if bad:
             findings = _rank_findings(
                 run, bad, "a finite loss", lambda f: f"not finite at step {f.bad_loss_at_step}"
@@ -278,30 +261,40 @@ def _loss_course(facts: RankFacts) -> str:
 def check_completed(check: Completed, run: Run) -> CheckResult:
     """Every node ended with exit code 0 within the time from the start of the last one."""
     deadline_s = run.started_at_s + check.within_s
+    gone = _nodes_gone(run)
     unfinished = [
         node
         for node in run.nodes
         if not node.has_finished_well or (node.finished_at_s or 0.0) > deadline_s
     ]
-    if not unfinished and run.nodes:
+    if not unfinished and not gone:
         took_s = max(node.finished_at_s or 0.0 for node in run.nodes) - run.started_at_s
         why = f"{_count(len(run.nodes), 'node')} ended with 0 after {max(took_s, 0):.1f} s"
         return CheckResult(check.kind, Status.OK, why)
-    none_failed = all(node.is_active or node.has_finished_well for node in unfinished)
+    none_failed = not gone and all(n.is_active or n.has_finished_well for n in unfinished)
     if none_failed and run.now_s <= deadline_s:
         done = len(run.nodes) - len(unfinished)
         return CheckResult(check.kind, Status.PENDING, f"{done} of {len(run.nodes)} nodes")
-    findings = tuple(
-        Finding(
-            node.node_rank,
-            None,
-            f"exit code 0 within {check.within_s:g} s",
-            "still runs" if node.is_active else how_it_ended(node, run.facts),
-        )
-        for node in unfinished
-    )
-    why = f"{len(unfinished)} of {_count(len(run.nodes), 'node')} did not complete"
+    found = dict.fromkeys(gone, "is gone") | {
+        node.node_rank: _how_it_stands(node, run, deadline_s) for node in unfinished
+    }
+    expected = f"exit code 0 within {check.within_s:g} s"
+    findings = tuple(Finding(rank, None, expected, found[rank]) for rank in sorted(found))
+    why = f"{len(found)} of {_count(len(run.nodes) + len(gone), 'node')} did not complete"
     return CheckResult(check.kind, Status.FAILED, why, findings)
+
+
+def _nodes_gone(run: Run) -> tuple[int, ...]:
+    seen = {node.node_rank for node in run.nodes}
+    return tuple(rank for rank in run.facts.nodes if rank not in seen)
+
+
+def _how_it_stands(node: ObservedNode, run: Run, deadline_s: float) -> str:
+    if node.is_active:
+        return "still runs"
+    if node.has_finished_well:
+        return f"ended with 0, {(node.finished_at_s or 0.0) - deadline_s:.1f} s too late"
+    return how_it_ended(node, run.facts)
 
 
 def _rank_findings(
@@ -317,3 +310,18 @@ def _rank_findings(
 
 def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+__all__ = [
+    "CheckResult",
+    "Finding",
+    "Run",
+    "Status",
+    "check_alive",
+    "check_completed",
+    "check_joined",
+    "check_loss",
+    "check_progress",
+    "check_training",
+    "evaluate",
+]

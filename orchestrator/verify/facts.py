@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.records import (
@@ -17,6 +18,7 @@ from orchestrator.records import (
     RankFailed,
     Record,
     Step,
+    TrainingFinished,
     parse_record,
 )
 from orchestrator.state import DesiredState, NodeSpec, ObservedNode
@@ -38,11 +40,13 @@ class RankFacts:
     last_step_at_s: float | None = None
     milestone_at_s: float | None = None
     longest_gap_s: float = 0.0
+    longest_gap_before: int = 0
     num_losses: int = 0
     first_losses: list[float] = field(default_factory=list)
     last_losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSS_WINDOW))
     bad_loss_at_step: int | None = None
     failure: str = ""
+    has_finished: bool = False
 
     @property
     def joined_at_s(self) -> float | None:
@@ -58,8 +62,10 @@ class RankFacts:
                 self._add_step(at_s, record, milestone)
             case RankFailed():
                 self.failure = self.failure or _reason(record)
+            case TrainingFinished():
+                self.has_finished = True
             case _:
-                pass
+                assert_never(record)
 
     def _add_join(self, at_s: float, record: ProcessGroupJoined) -> None:
         self.num_joins += 1
@@ -68,8 +74,8 @@ class RankFacts:
 
     def _add_step(self, at_s: float, record: Step, milestone: int) -> None:
         since = self.last_step_at_s or self.joined_at_s
-        if since is not None:
-            self.longest_gap_s = max(self.longest_gap_s, at_s - since)
+        if since is not None and at_s - since > self.longest_gap_s:
+            self.longest_gap_s, self.longest_gap_before = at_s - since, record.step
         self.last_step, self.last_step_at_s = record.step, at_s
         if self.milestone_at_s is None and record.step >= milestone:
             self.milestone_at_s = at_s
@@ -78,7 +84,8 @@ class RankFacts:
 
     def _add_loss(self, step: int, loss: float) -> None:
         if not abs(loss) < float("inf"):
-            self.bad_loss_at_step = self.bad_loss_at_step or step
+            if self.bad_loss_at_step is None:
+                self.bad_loss_at_step = step
             return
         self.num_losses += 1
         if len(self.first_losses) < LOSS_WINDOW:
@@ -88,7 +95,20 @@ class RankFacts:
 
 def _reason(record: RankFailed) -> str:
     kind = f"{record.error_type}: " if record.error_type else ""
-    return f"{kind}{record.reason}".splitlines()[0][:500]
+    lines = f"{kind}{record.reason}".strip().splitlines() or ["it gave no reason"]
+    return lines[0][:500]
+
+
+@dataclass(frozen=True, slots=True)
+class Impostor:
+    """A record that its node had no right to send: for which rank, and why not."""
+
+    rank: int
+    event: str
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{self.event} of {self.fault}"
 
 
 @dataclass
@@ -96,7 +116,7 @@ class NodeFacts:
     """What was read from one node: its last lines, and records that it had no right to send."""
 
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
-    impostors: list[str] = field(default_factory=list)
+    impostors: list[Impostor] = field(default_factory=list)
     has_ended: bool = False
 
 
@@ -126,19 +146,29 @@ class RunFacts:
 
     def _add_record(self, item: LogLine, node: NodeFacts, record: Record) -> None:
         if impostor := self._impostor(item.node_rank, record):
-            if len(node.impostors) < MAX_IMPOSTORS:
+            if len(node.impostors) < MAX_IMPOSTORS and impostor not in node.impostors:
                 node.impostors.append(impostor)
             return
         self.ranks[record.rank].add(item.at_s, record, self._milestone)
 
-    def _impostor(self, node_rank: int, record: Record) -> str:
-        """Say why a record cannot be from who it says it is; empty if it can."""
-        ranks = self._specs[node_rank].ranks
-        if record.rank not in ranks:
-            return f"{record.event} of rank {record.rank}, which is not this node's"
-        if record.run_id != self.run_id:
-            return f"{record.event} of run {record.run_id}, which is not this one"
-        return ""
+    def _impostor(self, node_rank: int, record: Record) -> Impostor | None:
+        """Say why a record cannot be from who it says it is; None if it can."""
+        if record.rank not in self._specs[node_rank].ranks:
+            fault = f"rank {record.rank}, which is not this node's"
+        elif record.run_id != self.run_id:
+            fault = f"run {(record.run_id or '(none)')[:100]}, which is not this one"
+        else:
+            return None
+        return Impostor(record.rank, record.event, fault)
+
+    def claimants(self, rank: int) -> tuple[int, ...]:
+        """The nodes that sent records of a rank that they were not given."""
+        return tuple(
+            node_rank
+            for node_rank, node in self.nodes.items()
+            if rank not in self._specs[node_rank].ranks
+            and any(impostor.rank == rank for impostor in node.impostors)
+        )
 
     def finish(self) -> None:
         """Say that no more lines will come."""
