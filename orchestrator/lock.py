@@ -7,10 +7,13 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestrator.errors import Locked, OrchestrateError
+
+SIGNING_S = 0.3
+"""How long a process that has taken the lock may need to write who it is."""
 
 
 @contextmanager
@@ -49,12 +52,34 @@ def project_lock(folder: Path, engine: str, project: str, *, doing: str) -> Iter
 
 def _sign(path: Path, doing: str) -> None:
     since = time.strftime("%Y-%m-%d %H:%M:%S")
-    path.write_text(json.dumps({"pid": os.getpid(), "doing": doing, "since": since}))
+    # Only a courtesy to whoever is refused: on a full disk, destroy must still go on.
+    with suppress(OSError):
+        path.write_text(json.dumps({"pid": os.getpid(), "doing": doing, "since": since}))
 
 
 def _holder(path: Path) -> str:
+    """Who holds the lock. Asked for again while a fresh holder has not signed yet."""
+    until_s = time.monotonic() + SIGNING_S
+    while (holder := _signature(path)) is None and time.monotonic() < until_s:
+        time.sleep(0.01)
+    return holder or "another process"
+
+
+def _signature(path: Path) -> str | None:
+    """What the holder wrote; None if that is nothing, or was written by one who has ended."""
     try:
         said = json.loads(path.read_text())
-        return f"`orchestrate {said['doing']}` (process {said['pid']}, since {said['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+        holder = f"`orchestrate {said['doing']}` (process {said['pid']}, since {said['since']})"
+        return holder if _runs(said["pid"]) else None
+    except (OSError, OverflowError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it runs as another user
+    return True

@@ -127,17 +127,23 @@ def _plan_image(
 
 def _stale_networks(desired: DesiredState, observed: ObservedState) -> tuple[RemoveNetwork, ...]:
     """Networks of ours that are not what the playbook asks for."""
+    counts = Counter(network.name for network in observed.networks)
     return tuple(
         RemoveNetwork(network, cause)
         for network in observed.networks
-        if network.project == desired.project and (cause := _network_cause(network, desired))
+        if network.project == desired.project
+        and (cause := _network_cause(network, desired, counts[network.name]))
     )
 
 
-def _network_cause(network: ObservedNetwork, desired: DesiredState) -> str:
+def _network_cause(network: ObservedNetwork, desired: DesiredState, count: int) -> str:
     wanted = desired.network
-    if wanted is None or wanted.external or network.name != wanted.name:
+    if wanted is None or network.name != wanted.name:
         return "not in the playbook"
+    if wanted.external:  # it was made here once; nodes cannot do without it now
+        return ""
+    if count > 1:  # Docker allows two of one name, and then neither can be used by name
+        return "is there twice"
     if network.internal != wanted.internal:
         return f"internal: {_yaml(network.internal)} -> {_yaml(wanted.internal)}"
     return ""
@@ -234,7 +240,9 @@ def _node_cause(wanted: NodeSpec, found: ObservedNode, observed: ObservedState, 
     image = observed.image
     if image is not None and found.image_id != image.id:
         return f"image: {_short(found.image_id)} -> {_short(image.id)}"
-    if changes := field_changes(found.spec, _with_defaults(wanted, image)):
+    # Without the image nobody can tell what it gave the node from what has changed.
+    is_comparable = image is not None or wanted.image is None
+    if is_comparable and (changes := field_changes(found.spec, _with_defaults(wanted, image))):
         return "; ".join(str(change) for change in changes)
     if found.spec_hash != (digest := spec_hash(wanted)):
         return f"spec: {found.spec_hash[:18]} -> {digest[:18]}"
