@@ -6,7 +6,7 @@ is for now only: when the run is over, or its deadline has passed, nothing is pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.playbook.models import (
@@ -132,14 +132,17 @@ def check_joined(check: Joined, run: Run) -> CheckResult:
         return CheckResult(
             check.kind, Status.PENDING, f"{world_size - len(missing)} of {world_size} ranks"
         )
-    findings = tuple(_missing_join(run, rank, check) for rank in missing)
+    nodes = {node.node_rank: node for node in run.nodes}
+    findings = tuple(_missing_join(run, nodes, rank, check) for rank in missing)
     return CheckResult(check.kind, Status.FAILED, _join_summary(run, len(missing)), findings)
 
 
-def _missing_join(run: Run, rank: int, check: Joined) -> Finding:
+def _missing_join(
+    run: Run, nodes: Mapping[int, ObservedNode], rank: int, check: Joined
+) -> Finding:
     node_rank = run.node_of(rank)
     expected = f"process_group_joined within {check.within_s:g} s"
-    node = next((node for node in run.nodes if node.node_rank == node_rank), None)
+    node = nodes.get(node_rank)
     found = "nothing"
     if impostors := run.facts.nodes[node_rank].impostors:
         found = str(impostors[0])

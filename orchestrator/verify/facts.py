@@ -130,6 +130,7 @@ class RunFacts:
         self.nodes = {node.node_rank: NodeFacts() for node in desired.nodes}
         self._specs: dict[int, NodeSpec] = {node.node_rank: node for node in desired.nodes}
         self._milestone = milestone
+        self._claimants: dict[int, set[int]] = {}
 
     def add(self, item: LogLine | LogEnd) -> None:
         """Fold in one line, or the news that a node's log is complete."""
@@ -148,6 +149,8 @@ class RunFacts:
         if impostor := self._impostor(item.node_rank, record):
             if len(node.impostors) < MAX_IMPOSTORS and impostor not in node.impostors:
                 node.impostors.append(impostor)
+                if record.rank not in self._specs[item.node_rank].ranks:
+                    self._claimants.setdefault(record.rank, set()).add(item.node_rank)
             return
         self.ranks[record.rank].add(item.at_s, record, self._milestone)
 
@@ -162,13 +165,8 @@ class RunFacts:
         return Impostor(record.rank, record.event, fault)
 
     def claimants(self, rank: int) -> tuple[int, ...]:
-        """The nodes that sent records of a rank that they were not given."""
-        return tuple(
-            node_rank
-            for node_rank, node in self.nodes.items()
-            if rank not in self._specs[node_rank].ranks
-            and any(impostor.rank == rank for impostor in node.impostors)
-        )
+        """The nodes that sent records of a rank that they were not given, in rank order."""
+        return tuple(sorted(self._claimants.get(rank, ())))
 
     def finish(self) -> None:
         """Say that no more lines will come."""
