@@ -33,6 +33,8 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        # Validators are made when first used: verbs that read no playbook do not pay for them.
+        defer_build=True,
         strict=True,
         validate_by_name=True,
         validate_by_alias=True,

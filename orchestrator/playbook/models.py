@@ -176,7 +176,7 @@ class Playbook(Section):
         examples=[{"tag": "qwen-fsdp:local"}],
     )
     network: Network = Field(
-        default=Network(),
+        default_factory=Network,
         description="The private network that the nodes share.",
         examples=[{"internal": True}],
     )
@@ -185,17 +185,17 @@ class Playbook(Section):
         examples=[{"nodes": 2, "command": ["python", "-m", "trainer"]}],
     )
     rendezvous: Rendezvous = Field(
-        default=Rendezvous(),
+        default_factory=Rendezvous,
         description="How the ranks find each other.",
         examples=[{"backend": "auto", "timeout": "60s"}],
     )
     gpu: Gpu = Field(
-        default=Gpu(),
+        default_factory=Gpu,
         description="How nodes share the machine's GPUs.",
         examples=[{"mode": "cpu"}],
     )
     security: Security = Field(
-        default=Security(),
+        default_factory=Security,
         description="How far nodes are locked in.",
         examples=[{"profile": "default"}],
     )

@@ -136,7 +136,7 @@ class Ranks(Section):
         examples=[[{"source": "./data", "target": "/data"}]],
     )
     resources: Resources = Field(
-        default=Resources(),
+        default_factory=Resources,
         description="Limits of each node.",
         examples=[{"cpus": 1.0, "memory": "2GiB", "shm_size": "256MiB", "pids": 512}],
     )

@@ -64,7 +64,7 @@ FULL = """\
 version: 1
 name: full
 image:
-  tag: registry.example:5000/team/app:1.0
+  tag: images.example:5000/team/app:1.0
   build: {context: .., dockerfile: d/Dockerfile, args: {A: "1"}, requirements: d/r.txt}
   pull: never
 network: {name: lab, internal: false, external: true}
@@ -98,7 +98,7 @@ FULL_PLAYBOOK = Playbook(
     version=1,
     name="full",
     image=Image(
-        tag="registry.example:5000/team/app:1.0",
+        tag="images.example:5000/team/app:1.0",
         build=Build(
             context="..", dockerfile="d/Dockerfile", args={"A": "1"}, requirements="d/r.txt"
         ),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
+from orchestrator.playbook.reference import EXAMPLE
 from orchestrator.playbook.tree import UNUSABLE, plain
 from orchestrator.playbook.yaml import compose
 
@@ -101,3 +103,28 @@ def test_a_key_is_the_text_that_it_is(text: str) -> None:
     document = compose(f"{text}: 1\n")
     assert document.root is not None
     assert (plain(document.root), document.complaints) == ({text: 1}, ())
+
+
+DOCUMENTS = [
+    EXAMPLE,
+    "a: [1, 'x', \"é\", yes, 0755, {b: c}]\nd: |\n  e\n",
+    "a: &a {x: 1}\nb: [*a, *a]\nc: &c [*c]\n",
+    "a: !!str 1\n<<: {b: 1}\na: 2\n? [x]\n: y\n",
+    "a: 1\n---\nb: 2\n",
+    "[" * 1000,
+    "- " * 1000,
+    "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+    + "b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n"
+    + "c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\n"
+    + "d: [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\n",
+    "",
+]
+
+
+@pytest.mark.skipif(not hasattr(yaml, "CSafeLoader"), reason="PyYAML was built without libyaml")
+@pytest.mark.parametrize("text", DOCUMENTS)
+def test_both_parsers_read_the_same_tree(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.playbook.yaml._LOADER", yaml.CSafeLoader)
+    quick = compose(text)
+    monkeypatch.setattr("orchestrator.playbook.yaml._LOADER", yaml.SafeLoader)
+    assert compose(text) == quick
