@@ -28,9 +28,7 @@ from orchestrator.state import (
 
 Json = Mapping[str, Any]
 
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII
-)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,7}")
 
 

@@ -137,9 +137,7 @@ def check_joined(check: Joined, run: Run) -> CheckResult:
     return CheckResult(check.kind, Status.FAILED, _join_summary(run, len(missing)), findings)
 
 
-def _missing_join(
-    run: Run, nodes: Mapping[int, ObservedNode], rank: int, check: Joined
-) -> Finding:
+def _missing_join(run: Run, nodes: Mapping[int, ObservedNode], rank: int, check: Joined) -> Finding:
     node_rank = run.node_of(rank)
     expected = f"process_group_joined within {check.within_s:g} s"
     node = nodes.get(node_rank)
