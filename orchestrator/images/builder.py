@@ -6,7 +6,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import ImageUnavailable
@@ -14,7 +14,7 @@ from orchestrator.images.buildlog import BuildLog, open_build_log
 from orchestrator.images.command import Limits, Outcome
 from orchestrator.images.docker_cli import BuildCall, DockerCli
 from orchestrator.images.dockerfile import base_images, with_bases
-from orchestrator.images.failures import failure
+from orchestrator.images.failures import failure, is_index_out_of_reach
 from orchestrator.images.reach import Reach, ReachMemory, Route, memory_key
 from orchestrator.images.recipe import LABEL_INPUTS, BuildRecipe, inputs_digest
 from orchestrator.images.scout import Needs, Scout
@@ -103,7 +103,14 @@ class ImageBuilder:
         if recalled is not None and found == recalled:
             return outcome
         outcome = self._attempt(job, found)
-        if outcome.ok and self._reach is Reach.AUTO:
+        if self._reach is not Reach.AUTO:
+            return outcome
+        # a base without pip could not be asked; then the build itself has found out
+        if not found.offline and is_index_out_of_reach(outcome):
+            job.log.say("offline build: the package index could not be reached from the build")
+            found = replace(found, offline=True)
+            outcome = self._attempt(job, found)
+        if outcome.ok:
             self._memory.remember(key, found)
         return outcome
 

@@ -22,10 +22,15 @@ _NO_SUCH_IMAGE = re.compile(
     r"|no matching manifest|invalid reference format|requested access to the resource is denied",
     re.IGNORECASE,
 )
+_NO_INDEX = re.compile(
+    r"Retrying \(Retry\(|NewConnectionError|CERTIFICATE_VERIFY_FAILED|ConnectTimeoutError"
+    r"|Temporary failure in name resolution"
+)
 # Said about every failed build, whatever went wrong.
 _BOILERPLATE = re.compile(
     r"The command '.*' returned a non-zero code|did not complete successfully: exit code"
-    r"|executor failed running|failed to solve:|^-+$|^\s*>+ |^\s*\d+ \||^\S*Dockerfile\S*:\d+$|^DEPRECATED:"
+    r"|executor failed running|failed to solve:"
+    r"|^-+$|^\s*>+ |^\s*\d+ \||^\S*Dockerfile\S*:\d+$|^DEPRECATED:"
     r"|Install the buildx component|docs\.docker\.com/go/buildx|^WARNING: |^\[?notice\]?"
     r"|BuildKit is currently disabled|^ +environment-variable\.$|^… still at it"
     r"|^Removing intermediate container",
@@ -48,6 +53,11 @@ def pull_refusal(outcome: Outcome) -> PullRefusal:
     if not outcome.timed_out and _NO_SUCH_IMAGE.search(outcome.text):
         return PullRefusal.NO_SUCH_IMAGE
     return PullRefusal.UNREACHABLE
+
+
+def is_index_out_of_reach(outcome: Outcome) -> bool:
+    """True when pip, inside the build, could not talk to the package index."""
+    return not outcome.ok and _NO_INDEX.search(outcome.text) is not None
 
 
 def failure(doing: str, outcome: Outcome, log: Path) -> OrchestrateError:

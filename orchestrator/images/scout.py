@@ -17,8 +17,19 @@ from orchestrator.images.reach import Reach, Route
 # A registry that answers names the layers within seconds; the layers may then take their time.
 _PULL = Limits(deadline_s=3600, first_output_s=20)
 _PROBE_DEADLINE_S = 25.0
-# A base image that lacks what the question needs has not said that the index is out of reach.
-_CANNOT_ASK = ("No module named pip", "executable file not found", "no such file or directory")
+# 77 from the script below, 125 to 127 from docker and the shell: the base image lacks what the
+# question needs, which does not say that the index is out of reach.
+_CANNOT_ASK = {77, 125, 126, 127}
+# The base's own pip, else the one that a venv brings. One small package that every index has.
+_ASK_INDEX = """\
+python=python3
+python3 -m pip --version > /dev/null 2>&1 || {
+    python3 -m venv /tmp/venv || exit 77
+    python=/tmp/venv/bin/python
+}
+exec $python -m pip --disable-pip-version-check download --no-deps --no-cache-dir \\
+    --timeout 5 --retries 0 --dest /tmp/probe "$@" pip
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +86,15 @@ class Scout:
         return ensure_base(self.docker, self.scratch, self.log)
 
     def _packages_in_reach(self, needs: Needs) -> bool:
-        """Fetch one small package from inside a container; every index has pip."""
+        """Fetch one small package from inside a container, on the network that a build has."""
         if not needs.packages:
             return True
         self.log.say("trying whether a build can reach the package index")
-        pip = ["python3", "-m", "pip", "--disable-pip-version-check", "download", "--no-deps"]
-        pip += ["--no-cache-dir", "--timeout", "5", "--retries", "0", "--dest", "/tmp/probe"]  # noqa: S108 - in a container of its own
-        argv = [*pip, *needs.index_args, "pip"]
+        argv = ["sh", "-c", _ASK_INDEX, "ask", *needs.index_args]
         outcome = self.docker.run_once(needs.bases[0], "default", argv, _PROBE_DEADLINE_S)
         self.log.record(outcome.text)
-        in_reach = outcome.ok or any(text in outcome.text for text in _CANNOT_ASK)
+        could_not_ask = not outcome.timed_out and outcome.returncode in _CANNOT_ASK
+        in_reach = outcome.ok or could_not_ask
         if not in_reach:
             self.log.say("offline build: no package index can be reached from inside a build")
         return in_reach

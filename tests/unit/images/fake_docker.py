@@ -1,8 +1,8 @@
 """A docker command line that behaves: a dictionary of images in a folder, calls written down.
 
 Run as a program; FAKE_DOCKER names the folder. Files in it: `images.json` {reference: labels},
-`calls.jsonl` one call a line, and switches: `buildx`, `no-index`, `pull` (what a pull says before
-it fails), `build-fails` (what builds say, one file per failure, in order of their names).
+`calls.jsonl` one call a line, and switches: `buildx`, `no-index`, `no-pip`, `pull` (what a pull
+says before it fails), `build-fails` (what builds say, one file per failure, in order of their names).
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def build(argv: list[str]) -> int:
 
 
 def run(argv: list[str]) -> int:
-    if "download" in argv:
+    if "sh" in argv:
         if (HOME / "no-index").exists():
             say("ERROR: No matching distribution found for pip")
             return 1
-        return 0
+        return 77 if (HOME / "no-pip").exists() else 0
     say(json.dumps([3, 11, "x86_64", "glibc 2.36"]))
     return 0
 

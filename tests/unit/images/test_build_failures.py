@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import EngineUnavailable, ImageUnavailable, OrchestrateError, OutOfSpace
 from orchestrator.images.command import Outcome
-from orchestrator.images.failures import PullRefusal, failure, pull_refusal
+from orchestrator.images.failures import PullRefusal, failure, is_index_out_of_reach, pull_refusal
 
 LEGACY = """\
 Step 1/3 : FROM base:1
@@ -116,6 +116,22 @@ def test_failure_by_deadline() -> None:
 )
 def test_pull_refusal(text: str, expected: PullRefusal) -> None:
     assert pull_refusal(Outcome(1, (text,))) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("WARNING: Retrying (Retry(total=4, connect=None)) after connection broken", True),
+        ("ssl: CERTIFICATE_VERIFY_FAILED", True),
+        ("[Errno -3] Temporary failure in name resolution", True),
+        ("NewConnectionError: Failed to establish a new connection", True),
+        ("ConnectTimeoutError: timed out", True),
+        ("ERROR: No matching distribution found for torch==9", False),
+    ],
+)
+def test_index_out_of_reach(text: str, expected: bool) -> None:
+    assert is_index_out_of_reach(Outcome(1, (text,))) is expected
+    assert not is_index_out_of_reach(Outcome(0, (text,)))
 
 
 def test_a_pull_that_never_answers_is_out_of_reach() -> None:

@@ -65,7 +65,7 @@ class World:
 
 def _verb(argv: list[str]) -> str:
     if argv[0] == "run":
-        return "ask index" if "download" in argv else "ask python"
+        return "ask index" if "sh" in argv else "ask python"
     return f"inspect {argv[-1]}" if argv[0] == "image" else argv[0]
 
 
@@ -162,6 +162,20 @@ def test_no_index_builds_offline_on_the_base_that_is_here(world: World) -> None:
         "FROM python:3.11-slim\nCOPY a /a\n",
     )
     assert "offline build: no package index can be reached from inside a build" in world.said
+
+
+def test_a_base_that_cannot_be_asked_is_tried_and_then_built_offline(world: World) -> None:
+    world.has_image("python:3.11-slim")
+    (world.home / "no-pip").touch()
+    world.fail_build("WARNING: Retrying (Retry(total=0)) after connection broken by SSLError")
+
+    assert world.build() == "sha256:x:1"
+
+    assert world.calls() == [
+        *("inspect python:3.11-slim", "ask index", "buildx", "build"),
+        *("ask python", "build", "inspect x:1"),
+    ]
+    assert "offline build: the package index could not be reached from the build" in world.said
 
 
 def test_buildx_is_used_where_it_is(world: World) -> None:
