@@ -48,7 +48,8 @@ inspects a container of each contestant: their flags (init, capabilities,
 no-new-privileges, limits, shared memory, log driver, environment, number of networks
 and labels) are equal, or it refuses to compare. Compose sets labels of its own, so theirs
 are not counted. Python's byte code is cached, as after the first start. Medians of
-{rounds} rounds; a ratio is the median of the quotients of the same round.
+{rounds} rounds; a ratio is the median of the quotients
+of the same round, with their extremes in brackets.
 """
 
 
@@ -110,17 +111,17 @@ def _operation_section(run: Run, operation: Operation, figures: Sequence[Figure]
         return ""
     unit = "MB" if operation is Operation.MEMORY else "s"
     baseline = BASELINES.get(operation)
-    ratio = (f"ratio to {baseline} (min to max)",) if baseline else ()
-    headings = ("nodes", "contestant", f"median {unit}", f"min to max {unit}", *ratio)
-    rows = [_row(each, with_ratio=bool(baseline)) for each in figures]
-    rows += _missing(run, operation, len(headings))
+    nodes = () if operation is Operation.STARTUP else ("nodes",)
+    ratio = (f"ratio to {baseline}",) if baseline else ()
+    headings = (*nodes, "contestant", f"median {unit}", f"min to max {unit}", *ratio)
+    rows = [_row(each) for each in figures] + _missing(run, operation, len(headings))
     return f"## {TITLES[operation]}\n\n{METHODS[operation]}\n\n" + table(headings, rows)
 
 
-def _row(figure: Figure, *, with_ratio: bool) -> tuple[str, ...]:
-    spread = figure.spread
-    cells = (str(figure.num_nodes), figure.contestant, _number(spread.median), _range(spread))
-    if not with_ratio:
+def _row(figure: Figure) -> tuple[str, ...]:
+    nodes = () if figure.operation is Operation.STARTUP else (str(figure.num_nodes),)
+    cells = (*nodes, figure.contestant, _number(figure.spread.median), _range(figure.spread))
+    if figure.operation not in BASELINES:
         return cells
     ratio = figure.ratio
     return (*cells, f"{_number(ratio.median)} ({_range(ratio)})" if ratio else "—")

@@ -32,7 +32,10 @@ BASELINES = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement: `value` in seconds, or in MB (10^6 bytes) for MEMORY."""
+    """One measurement: `value` in seconds, or in MB (10^6 bytes) for MEMORY.
+
+    `num_nodes` is 0 for STARTUP, which starts none.
+    """
 
     operation: Operation
     num_nodes: int

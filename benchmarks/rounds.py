@@ -173,7 +173,7 @@ def startup_samples(session: Session) -> Iterator[Sample]:
         for name, argv in commands:
             took_s = time_command(argv, session.place)
             if number >= 0:
-                yield Sample(Operation.STARTUP, 2, name, number, took_s)
+                yield Sample(Operation.STARTUP, 0, name, number, took_s)
 
 
 def tell(text: str) -> None:
