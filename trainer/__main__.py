@@ -36,10 +36,10 @@ def _run(config: Config, log: FilteringBoundLogger, stop: StopRequest) -> int:
     # torch and transformers take seconds to import: after bad usage was refused, so that it is
     # refused quickly, and inside the try, so that a broken installation is a record as well.
     # Joining before transformers is imported lets the ranks find each other during that wait.
-    from trainer.group import join, leave  # noqa: PLC0415
+    from trainer.group import join, leave
 
     rank = join(config.group, os.environ, log)
-    from trainer.train import train  # noqa: PLC0415
+    from trainer.train import train
 
     code = train(config, rank, log, stop)
     leave()

@@ -62,7 +62,7 @@ def _tiny(seed: int) -> tuple[PreTrainedModel, Tokenizer]:
 
 
 def _pretrained(name: str) -> PreTrainedModel:
-    from transformers import AutoConfig, AutoModelForCausalLM  # noqa: PLC0415 - not for `tiny`
+    from transformers import AutoConfig, AutoModelForCausalLM  # not for `tiny`
 
     if name.startswith(("/", ".", "~")) and not Path(name).is_dir():
         raise ModelError(f"no such directory: {name}", fix="give --model an existing directory")

@@ -48,7 +48,7 @@ class ByteTokenizer:
     def save(self, directory: Path) -> None:
         """Write it as a ByT5Tokenizer."""
         # Imported here because only an export needs it.
-        from transformers import ByT5Tokenizer  # noqa: PLC0415
+        from transformers import ByT5Tokenizer
 
         ByT5Tokenizer(extra_ids=0).save_pretrained(directory)
 
@@ -67,7 +67,7 @@ class PretrainedTokenizer:
         Raises:
             ModelError: there is no usable tokenizer there.
         """
-        from transformers import AutoTokenizer  # noqa: PLC0415 - seconds that `tiny` does not need
+        from transformers import AutoTokenizer  # seconds that `tiny` does not need
 
         try:
             tokenizer = AutoTokenizer.from_pretrained(name)

@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_runs import SMALL, Finished, free_port, run, run_alone, start, start_rank
+
+from tests.trainer.trainer_runs import (
+    SMALL,
+    Finished,
+    free_port,
+    run,
+    run_alone,
+    run_command,
+    start,
+    start_rank,
+)
 
 pytestmark = pytest.mark.torch
 
@@ -42,14 +52,16 @@ def failure(error_type: str, what: str, fix: str, **identity: int | None) -> dic
 
 
 def test_a_missing_data_file_fails_before_torch_is_imported() -> None:
-    started = time.monotonic()
-    done = run_alone("--data", "absent/file.txt")
-    assert time.monotonic() - started < 2
+    done = run_command(
+        sys.executable, "-X", "importtime", "-m", "trainer", "--data", "absent/file.txt"
+    )
     assert done.exit_codes == [1]
     assert [the_failure(done)] == [
         failure("DataError", "no such file: absent/file.txt", "give --data an existing file")
     ]
-    assert done.stderr == [""]
+    imported = {line.split("|")[-1].strip() for line in done.stderr[0].splitlines()}
+    assert {"structlog", "trainer.config"} <= imported
+    assert not {"torch", "transformers", "trainer.group"} & imported
 
 
 @pytest.mark.parametrize(
@@ -175,7 +187,7 @@ def test_a_killed_peer_fails_the_others_at_once() -> None:
     running.processes[1].send_signal(signal.SIGKILL)
     started = time.monotonic()
     done = running.finish()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10  # of 600 that a collective would wait
     assert done.exit_codes == [1, -signal.SIGKILL]
     assert done.records[0][-1]["event"] == "rank_failed"
     assert "onnection" in done.records[0][-1]["reason"]
@@ -198,7 +210,7 @@ def test_sigterm_during_the_rendezvous_leaves_at_once() -> None:
     started = time.monotonic()
     running.processes[0].send_signal(signal.SIGTERM)
     done = running.finish()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10  # of 300 that the rendezvous would wait
     assert done.exit_codes == [143]
     (interrupted,) = done.records[0]
     del interrupted["timestamp"]

@@ -6,8 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-from trainer_runs import SMALL, Finished, cached_run, largest_difference, run, run_script
 
+from tests.trainer.trainer_runs import (
+    SMALL,
+    Finished,
+    cached_run,
+    largest_difference,
+    run,
+    run_script,
+)
 from trainer.config import BUILTIN_CORPUS
 
 pytestmark = pytest.mark.torch

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from trainer_runs import SMALL, cached_run, largest_difference, run_alone
+
+from tests.trainer.trainer_runs import SMALL, cached_run, largest_difference, run_alone
 
 pytestmark = pytest.mark.torch
 

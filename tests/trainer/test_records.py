@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_runs import (
+
+from tests.trainer.trainer_runs import (
     REPOSITORY,
     SMALL,
     Finished,
@@ -22,7 +23,6 @@ from trainer_runs import (
     run_command,
     start,
 )
-
 from trainer.config import BUILTIN_CORPUS
 
 pytestmark = pytest.mark.torch

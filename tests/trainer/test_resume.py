@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from trainer_runs import SMALL, Finished, cached_run, largest_difference, run, start
+
+from tests.trainer.trainer_runs import SMALL, Finished, cached_run, largest_difference, run, start
 
 pytestmark = pytest.mark.torch
 

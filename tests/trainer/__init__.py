@@ -1,0 +1,1 @@
+"""The trainer, as real processes over Gloo on loopback."""

@@ -1,0 +1,118 @@
+"""The pure parts: the schedule, the order of the data, the byte tokenizer, the command line."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trainer.trainer_runs import run_script
+from trainer.config import (
+    BUILTIN_CORPUS,
+    Config,
+    DataConfig,
+    GroupConfig,
+    ModelConfig,
+    OptimConfig,
+    OutputConfig,
+    parse_config,
+)
+
+dataset = pytest.importorskip("trainer.dataset")  # these import torch
+optim = pytest.importorskip("trainer.optim")
+tokenizer = pytest.importorskip("trainer.tokenizer")
+
+pytestmark = pytest.mark.torch
+
+OPTIM = OptimConfig(1.0, 2, "linear", 0.2, weight_decay=0.0, max_grad_norm=1.0)
+LINE = b"All in the golden afternoon"
+
+
+def test_linear_decay_from_the_peak_to_the_ratio() -> None:
+    rates = [optim.learning_rate(step, 6, OPTIM) for step in range(1, 7)]
+    assert rates == pytest.approx([0.5, 1.0, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_cosine_decay_from_the_peak_to_the_ratio() -> None:
+    config = replace(OPTIM, decay="cosine")
+    rates = [optim.learning_rate(step, 6, config) for step in range(1, 7)]
+    part = [0.2 + 0.4 * (1 + math.cos(math.pi * done)) for done in (0.25, 0.5, 0.75, 1.0)]
+    assert rates == pytest.approx([0.5, 1.0, *part])
+
+
+def test_no_decay_holds_the_peak_and_no_warmup_starts_at_it() -> None:
+    config = replace(OPTIM, decay="none", warmup_steps=0)
+    assert [optim.learning_rate(step, 3, config) for step in range(1, 4)] == [1.0, 1.0, 1.0]
+
+
+def blocks_of_three(tmp_path: Path) -> Any:
+    path = tmp_path / "text.txt"
+    path.write_bytes(LINE)
+    config = DataConfig(path, sequence_length=3, global_batch_size=1, grad_accumulation=1)
+    return dataset.load_blocks(config, tokenizer.ByteTokenizer(), 5)
+
+
+def test_an_epoch_predicts_every_token_once(tmp_path: Path) -> None:
+    """27 bytes and the end make 28 tokens: the 27 that have one before them, nine times three."""
+    blocks = blocks_of_three(tmp_path)
+    assert len(blocks) == 9
+    inputs, targets = blocks.rows(0, 9)
+    assert inputs.shape == targets.shape == (9, 3)
+    assert inputs[:, 1:].tolist() == targets[:, :-1].tolist()
+    expected = [byte + 3 for byte in LINE[1:]] + [1]
+    assert sorted(targets.flatten().tolist()) == sorted(expected)
+
+
+def test_rows_are_a_stream_that_can_be_cut_anywhere(tmp_path: Path) -> None:
+    rows = blocks_of_three(tmp_path).rows
+    whole = rows(5, 23)[0].tolist()
+    assert rows(5, 11)[0].tolist() + rows(11, 23)[0].tolist() == whole
+    first, second = rows(0, 9)[0].tolist(), rows(9, 18)[0].tolist()
+    assert first != second
+    assert sorted(first) == sorted(second)
+
+
+TRANSFORMERS_BYTES = """
+import json, sys
+from transformers import ByT5Tokenizer
+tokenizer = ByT5Tokenizer(extra_ids=0)
+ids = tokenizer.encode(sys.argv[1], add_special_tokens=False)
+print(json.dumps([ids, tokenizer.eos_token_id, len(tokenizer)]))
+"""
+
+
+def test_the_byte_tokenizer_numbers_bytes_as_transformers_does() -> None:
+    text = "Straße, 東京, 🐇"
+    mine = tokenizer.ByteTokenizer()
+    expected = json.loads(run_script(TRANSFORMERS_BYTES, text))
+    assert [mine.encode(text), mine.end_id, mine.vocabulary_size] == expected
+
+
+def test_no_flags_mean_these_defaults() -> None:
+    assert parse_config([], {}) == Config(
+        max_steps=20,
+        seed=0,
+        group=GroupConfig("auto", "auto", init_timeout_s=300.0, collective_timeout_s=600.0),
+        model=ModelConfig("tiny", "fsdp", "fp32", activation_checkpointing=False),
+        data=DataConfig(
+            BUILTIN_CORPUS, sequence_length=128, global_batch_size=8, grad_accumulation=1
+        ),
+        optim=OptimConfig(0.001, 2, "cosine", 0.1, weight_decay=0.01, max_grad_norm=1.0),
+        output=OutputConfig(None, checkpoint_every=0, resume=False, export_dir=None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [((), ("gloo", 7.5)), (("--backend", "nccl", "--init-timeout-s", "9"), ("nccl", 9.0))],
+)
+def test_flags_win_over_the_environment(
+    flags: tuple[str, ...], expected: tuple[str, float]
+) -> None:
+    environ = {"ORCHESTRATE_BACKEND": "gloo", "ORCHESTRATE_RENDEZVOUS_TIMEOUT_S": "7.5"}
+    group = parse_config(flags, environ).group
+    assert (group.backend, group.init_timeout_s) == expected
