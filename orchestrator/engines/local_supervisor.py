@@ -161,7 +161,8 @@ def _become_node(order: dict[str, Any], output: int, failure: int, supervisor: i
             signal.signal(getattr(signal, number), signal.SIG_DFL)
         os.execvpe(command[0], command, order["env"])  # noqa: S606  (an argv, no shell)
     except (OSError, ValueError) as error:
-        os.write(failure, f"cannot run {command[0]} in {order['workdir']}: {error}".encode())
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        os.write(failure, f"cannot run {command[0]} in {order['workdir']}: {why}".encode())
         os._exit(127)
 
 
