@@ -23,6 +23,7 @@ from orchestrator.plan import (
 )
 from orchestrator.state import (
     DesiredState,
+    FieldChange,
     ForeignObject,
     ImageSpec,
     NetworkSpec,
@@ -240,13 +241,21 @@ def _node_cause(wanted: NodeSpec, found: ObservedNode, observed: ObservedState, 
     image = observed.image
     if image is not None and found.image_id != image.id:
         return f"image: {_short(found.image_id)} -> {_short(image.id)}"
-    # Without the image nobody can tell what it gave the node from what has changed.
-    is_comparable = image is not None or wanted.image is None
-    if is_comparable and (changes := field_changes(found.spec, _with_defaults(wanted, image))):
+    if changes := _spec_changes(wanted, found, image):
         return "; ".join(str(change) for change in changes)
     if found.spec_hash != (digest := spec_hash(wanted)):
         return f"spec: {found.spec_hash[:18]} -> {digest[:18]}"
     return _endpoint_cause(found, observed)
+
+
+def _spec_changes(
+    wanted: NodeSpec, found: ObservedNode, image: ObservedImage | None
+) -> tuple[FieldChange, ...]:
+    changes = field_changes(found.spec, _with_defaults(wanted, image))
+    if image is not None or wanted.image is None:
+        return changes
+    # The image is gone: what is there and not asked for may well be what it gave the node.
+    return tuple(change for change in changes if change.new)
 
 
 def _status_cause(found: ObservedNode) -> str:
@@ -283,9 +292,9 @@ def _endpoint_cause(found: ObservedNode, observed: ObservedState) -> str:
     """A running node may hang on a network that has since been replaced by one of its name."""
     if not found.is_active or found.network_id is None:
         return ""
-    current = {network.name: network.id for network in observed.networks}
-    network_id = current.get(found.spec.network or "", found.network_id)
-    return "" if network_id == found.network_id else "network: was replaced under it"
+    current = {each.id for each in observed.networks if each.name == found.spec.network}
+    is_known = not current or found.network_id in current
+    return "" if is_known else "network: was replaced under it"
 
 
 def _plan_removals(observed: ObservedState, causes: dict[int, str]) -> tuple[RemoveNode, ...]:

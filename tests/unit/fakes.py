@@ -1,0 +1,190 @@
+"""Builders of specs and states, and a world that behaves like an engine but is a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from orchestrator.plan import (
+    BuildImage,
+    CreateNetwork,
+    Plan,
+    PullImage,
+    RemoveNetwork,
+    RemoveNode,
+    StartNode,
+)
+from orchestrator.state import (
+    DesiredState,
+    ForeignObject,
+    ImageSpec,
+    Limits,
+    NetworkSpec,
+    NodeSpec,
+    NodeStatus,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedState,
+    sorted_env,
+    spec_hash,
+)
+
+PROJECT = "pair"
+IMAGE_ENV = (("LANG", "C.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin"))
+
+
+def node_spec(node_rank: int = 0, num_ranks: int = 1) -> NodeSpec:
+    """A node of `PROJECT` as a playbook would ask for it."""
+    return NodeSpec(
+        node_rank=node_rank,
+        num_ranks=num_ranks,
+        name=f"{PROJECT}-node-{node_rank}",
+        command=("python", "train.py"),
+        image="app:1",
+        env=(("MASTER_ADDR", f"{PROJECT}-node-0"), ("RANK", str(node_rank))),
+        limits=Limits(cpus=1.0, memory_bytes=2**30, shm_bytes=2**28, pids=512),
+        network=f"{PROJECT}-net",
+    )
+
+
+def desired_state(num_nodes: int = 2, num_ranks: int = 1) -> DesiredState:
+    """What a playbook with an image to pull and a network of its own asks for."""
+    return DesiredState(
+        project=PROJECT,
+        image=ImageSpec("app:1"),
+        network=NetworkSpec(f"{PROJECT}-net"),
+        nodes=tuple(node_spec(rank, num_ranks) for rank in range(num_nodes)),
+    )
+
+
+def on_every_node(desired: DesiredState, **changes: object) -> DesiredState:
+    """The same state with fields of all nodes changed."""
+    nodes = tuple(replace(node, **changes) for node in desired.nodes)  # type: ignore[arg-type]
+    return replace(desired, nodes=nodes)
+
+
+@dataclass
+class World:
+    """All objects of one engine, ours or not. It refuses what a real engine would refuse.
+
+    Ids are counted, so that plans made from it read the same each time.
+    """
+
+    images: dict[str, ObservedImage] = field(default_factory=dict)
+    networks: dict[str, ObservedNetwork] = field(default_factory=dict)
+    nodes: dict[str, ObservedNode] = field(default_factory=dict)
+    strangers: list[ForeignObject] = field(default_factory=list)
+    num_made: int = 0
+    num_runs: int = 0
+
+    def observe(self, desired: DesiredState) -> ObservedState:
+        """What an engine would find when asked for what `desired` needs."""
+        wanted, names = desired.network, {node.name for node in desired.nodes}
+        networks = tuple(
+            net
+            for net in self.networks.values()
+            if net.project == desired.project or (wanted and net.name == wanted.name)
+        )
+        clashes = tuple(
+            ForeignObject("network", net.name, net.id, net.project or "")
+            for net in networks
+            if net.project != desired.project and wanted and not wanted.external
+        )
+        return ObservedState(
+            project=desired.project,
+            image=self.images.get(desired.image.tag) if desired.image else None,
+            networks=networks,
+            nodes=tuple(sorted(self.nodes.values(), key=lambda node: (node.node_rank, node.id))),
+            foreign=(*(each for each in self.strangers if each.name in names), *clashes),
+        )
+
+    def carry_out(self, plan: Plan) -> None:
+        """Do what a plan says, in its order, as one run."""
+        self.num_runs += 1
+        for action in plan.actions:
+            match action:
+                case BuildImage(image) | PullImage(image):
+                    self.add_image(image.tag, build_inputs=image.build_inputs)
+                case RemoveNode(node):
+                    del self.nodes[node.id]
+                case RemoveNetwork(network):
+                    self._remove_network(network)
+                case CreateNetwork(network):
+                    assert network.name not in {net.name for net in self.networks.values()}
+                    self.add_network(network.name, internal=network.internal)
+                case StartNode(spec):
+                    self.start(spec)
+
+    def add_image(self, tag: str, *, build_inputs: str | None = None) -> None:
+        """Have a new image under a tag, with defaults that containers inherit."""
+        self.images[tag] = ObservedImage(
+            tag, f"sha256:{self._next_id()}", build_inputs, IMAGE_ENV, "1000", "/app"
+        )
+
+    def add_network(
+        self, name: str, *, internal: bool = True, project: str | None = PROJECT
+    ) -> None:
+        """Have a network, which may be a second one of its name."""
+        made = ObservedNetwork(self._next_id(), name, internal, project)
+        self.networks[made.id] = made
+
+    def start(self, spec: NodeSpec) -> None:
+        """Create and start a node; what the spec leaves open comes from its image."""
+        assert spec.name not in {node.name for node in self.nodes.values()}, "name is taken"
+        networks = [net.id for net in self.networks.values() if net.name == spec.network]
+        assert len(networks) == (1 if spec.network else 0), "network missing or ambiguous"
+        image = self.images[spec.image] if spec.image else None
+        node = ObservedNode(
+            id=self._next_id(),
+            spec=_with_image(spec, image),
+            run_id=f"run-{self.num_runs}",
+            spec_hash=spec_hash(spec),
+            status=NodeStatus.RUNNING,
+            started_at_s=100.0,
+            image_id=image.id if image else None,
+            network_id=networks[0] if networks else None,
+        )
+        self.nodes[node.id] = node
+
+    def change(self, node_rank: int, **changes: object) -> None:
+        """Have something happen to the node of a rank."""
+        for node in list(self.nodes.values()):
+            if node.node_rank == node_rank:
+                self.nodes[node.id] = replace(node, **changes)  # type: ignore[arg-type]
+
+    def change_spec(self, node_rank: int, change: Callable[[NodeSpec], NodeSpec]) -> None:
+        """Have somebody meddle with the container of a rank."""
+        for node in list(self.nodes.values()):
+            if node.node_rank == node_rank:
+                self.nodes[node.id] = replace(node, spec=change(node.spec))
+
+    def end(self, node_rank: int, code: int, *, oom_killed: bool = False) -> None:
+        """Have a node's job end."""
+        self.change(
+            node_rank,
+            status=NodeStatus.EXITED,
+            exit_code=code,
+            oom_killed=oom_killed,
+            finished_at_s=200.0,
+        )
+
+    def _remove_network(self, network: ObservedNetwork) -> None:
+        in_use = [n.name for n in self.nodes.values() if n.network_id == network.id]
+        assert not in_use, f"network {network.name} has endpoints: {in_use}"
+        del self.networks[network.id]
+
+    def _next_id(self) -> str:
+        self.num_made += 1
+        return f"{self.num_made:04d}" + "f" * 60
+
+
+def _with_image(spec: NodeSpec, image: ObservedImage | None) -> NodeSpec:
+    if image is None:
+        return spec
+    return replace(
+        spec,
+        env=sorted_env(dict(image.env), dict(spec.env)),
+        user=spec.user or image.user or None,
+        workdir=spec.workdir or image.workdir or None,
+    )
