@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 import time
@@ -15,8 +16,8 @@ from orchestrator.images.command import Limits, Outcome
 from orchestrator.images.docker_cli import BuildCall, DockerCli
 from orchestrator.images.dockerfile import base_images, with_bases
 from orchestrator.images.failures import failure, is_index_out_of_reach
-from orchestrator.images.reach import Reach, ReachMemory, Route, memory_key
-from orchestrator.images.recipe import LABEL_INPUTS, BuildRecipe, inputs_digest
+from orchestrator.images.reach import Reach, ReachMemory, Route, memory_key, reach_from_environment
+from orchestrator.images.recipe import LABEL_INPUTS, BuildRecipe, inputs_digest, requirements_of
 from orchestrator.images.scout import Needs, Scout
 from orchestrator.images.scratch import exclusive_scratch
 from orchestrator.images.staging import make_stage
@@ -44,21 +45,25 @@ class ImageBuilder:
 
     Args:
         docker_cmd: argv prefix of the docker command line; it decides which engine builds.
-        reach: what may be asked for base images and packages.
+        reach: what may be asked for base images and packages; None means as the environment
+            variable ORCHESTRATE_OFFLINE says.
         cache_dir: wheels, logs and what was found out about the network; one per user will do.
         deadline_s: the longest that `docker build` itself may take.
+
+    Raises:
+        ImageUnavailable: ORCHESTRATE_OFFLINE holds something that means nothing.
     """
 
     def __init__(
         self,
         docker_cmd: Sequence[str],
         *,
-        reach: Reach = Reach.AUTO,
+        reach: Reach | None = None,
         cache_dir: Path,
         deadline_s: float = DEFAULT_DEADLINE_S,
     ) -> None:
         self._docker = DockerCli(docker_cmd)
-        self._reach = reach
+        self._reach = reach_from_environment(os.environ) if reach is None else reach
         self._cache = cache_dir
         self._limits = Limits(deadline_s)
         self._memory = ReachMemory(cache_dir / "reach", time.time)
@@ -126,9 +131,10 @@ class ImageBuilder:
         instead = dict(route.instead)
         args = dict(job.recipe.args)
         wheels = None
-        if route.offline and job.needs.packages:
+        requirements = requirements_of(job.recipe)
+        if route.offline and job.needs.packages and requirements is not None:
             base = instead.get(job.needs.bases[0], job.needs.bases[0])
-            wheels = self._wheels(job, base)
+            wheels = self._wheels(job, requirements, base)
             args[INDEX_ARGS] = _OFFLINE_INDEX_ARGS
         room = Path(tempfile.mkdtemp(dir=job.scratch))
         text = with_bases(job.dockerfile, dict(job.recipe.args), instead)
@@ -144,10 +150,9 @@ class ImageBuilder:
         job.log.say(f"building image {job.recipe.tag}{' offline' if route.offline else ''}")
         return self._docker.build(call, self._limits, job.log)
 
-    def _wheels(self, job: _Job, base: str) -> Path:
-        assert job.recipe.requirements is not None  # noqa: S101 - needs.packages says so
+    def _wheels(self, job: _Job, requirements: Path, base: str) -> Path:
         target = ask_target(self._docker, base, job.log)
-        request = WheelRequest(job.recipe.requirements, target, job.needs.index_args)
+        request = WheelRequest(requirements, target, job.needs.index_args)
         return fetch_wheels(request, self._cache / "wheels", job.scratch, job.log)
 
     def _built_id(self, tag: str) -> str:
@@ -171,8 +176,20 @@ def _read_dockerfile(recipe: BuildRecipe) -> str:
 
 def _needs(recipe: BuildRecipe, text: str) -> Needs:
     args = dict(recipe.args)
+    bases = base_images(text, args)
     return Needs(
-        bases=base_images(text, args),
-        packages=recipe.requirements is not None,
-        index_args=tuple(shlex.split(args.get(INDEX_ARGS, ""))),
+        bases=bases,
+        # nothing can run, so nothing be installed, in an image that stands on `scratch` alone
+        packages=bool(bases) and requirements_of(recipe) is not None,
+        index_args=_index_args(args.get(INDEX_ARGS, "")),
     )
+
+
+def _index_args(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as exc:
+        raise ImageUnavailable(
+            f"build argument {INDEX_ARGS} cannot be split into words: {exc}",
+            fix="mend its quotes in image.build.args",
+        ) from exc

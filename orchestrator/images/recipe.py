@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,28 +22,19 @@ class BuildRecipe:
     dockerfile: Path
     args: tuple[tuple[str, str], ...] = ()
     # What the Dockerfile installs with pip; its wheels are what an offline build needs.
+    # None: the requirements.txt beside the Dockerfile, where there is one.
     requirements: Path | None = None
 
 
-def make_recipe(
-    tag: str, context: Path, dockerfile: Path, args: Mapping[str, str] | None = None
-) -> BuildRecipe:
-    """Make a recipe; a `requirements.txt` beside the Dockerfile is taken as what it installs.
+def requirements_of(recipe: BuildRecipe) -> Path | None:
+    """Return what the Dockerfile installs with pip: as told, else the file beside the Dockerfile.
 
-    Args:
-        tag: the name that the image gets.
-        context: the folder that is sent to the builder.
-        dockerfile: inside of the context or not.
-        args: build arguments, by name.
+    Only a build needs it; it is no part of the digest unless the `.dockerignore` lets it in.
     """
-    beside = dockerfile.resolve().parent / "requirements.txt"
-    return BuildRecipe(
-        tag=tag,
-        context=context.resolve(),
-        dockerfile=dockerfile.resolve(),
-        args=tuple(sorted((args or {}).items())),
-        requirements=beside if beside.is_file() else None,
-    )
+    beside = recipe.dockerfile.parent / "requirements.txt"
+    if recipe.requirements is None and beside.is_file():
+        return beside
+    return recipe.requirements
 
 
 def inputs_digest(recipe: BuildRecipe) -> str:

@@ -16,16 +16,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ImageUnavailable
-from orchestrator.images import (
-    LABEL_INPUTS,
-    ImageBuilder,
-    default_cache_dir,
-    inputs_digest,
-    make_recipe,
-    reach_from_environment,
-)
+from orchestrator.images.builder import ImageBuilder
 from orchestrator.images.context import Kind, context_entries
 from orchestrator.images.docker_cli import DockerCli
+from orchestrator.images.recipe import LABEL_INPUTS, BuildRecipe, inputs_digest
+from orchestrator.images.scratch import default_cache_dir
 
 pytestmark = pytest.mark.docker
 
@@ -48,8 +43,7 @@ def docker(*args: str) -> str:
 
 @pytest.fixture(scope="module")
 def builder() -> ImageBuilder:
-    reach = reach_from_environment(os.environ)
-    return ImageBuilder(["docker"], reach=reach, cache_dir=default_cache_dir(os.environ))
+    return ImageBuilder(["docker"], cache_dir=default_cache_dir(os.environ))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +52,7 @@ def image(builder: ImageBuilder) -> str:
 
 
 def build(builder: ImageBuilder, root: Path, tag: str) -> str:
-    return builder.build(make_recipe(tag, root, root / "docker" / "Dockerfile"), print)
+    return builder.build(BuildRecipe(tag, root, root / "docker" / "Dockerfile"), print)
 
 
 def run_in(image: str, user: str, *command: str) -> subprocess.CompletedProcess[str]:
@@ -68,7 +62,7 @@ def run_in(image: str, user: str, *command: str) -> subprocess.CompletedProcess[
 
 
 def test_the_image_bears_the_digest_of_its_inputs(image: str) -> None:
-    recipe = make_recipe(TAG, REPOSITORY, REPOSITORY / "docker" / "Dockerfile")
+    recipe = BuildRecipe(TAG, REPOSITORY, REPOSITORY / "docker" / "Dockerfile")
 
     label = docker(
         "image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL_INPUTS}"}}}}', TAG
@@ -148,7 +142,7 @@ def layers(image: str) -> list[str]:
 
 def test_a_broken_step_is_one_line_that_names_it(builder: ImageBuilder, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM {TAG}\nUSER 0\nRUN cat /no/such/file\n")
-    recipe = make_recipe("orchestrate-test:broken", tmp_path, tmp_path / "Dockerfile")
+    recipe = BuildRecipe("orchestrate-test:broken", tmp_path, tmp_path / "Dockerfile")
 
     with pytest.raises(ImageUnavailable) as caught:
         builder.build(recipe, print)

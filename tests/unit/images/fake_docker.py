@@ -2,7 +2,7 @@
 
 Run as a program; FAKE_DOCKER names the folder. Files in it: `images.json` {reference: labels},
 `calls.jsonl` one call a line, and switches: `buildx`, `no-index`, `no-pip`, `pull` (what a pull
-says before it fails), `build-fails` (what builds say, one file per failure, in order of their names).
+says before it fails), `build-fails` (what builds say, one file per failure, in order of names).
 """
 
 from __future__ import annotations

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ImageUnavailable
-from orchestrator.images import Reach, reach_from_environment
 from orchestrator.images.debian_base import can_replace, mmdebstrap_argv
 from orchestrator.images.docker_cli import BuildCall, build_argv
-from orchestrator.images.reach import ReachMemory, Route, memory_key
+from orchestrator.images.reach import Reach, ReachMemory, Route, memory_key, reach_from_environment
 from orchestrator.images.wheels import Target, WheelRequest, download_argv
 
 CALL = BuildCall(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ImageUnavailable
-from orchestrator.images import BuildRecipe, inputs_digest, make_recipe
+from orchestrator.images.recipe import BuildRecipe, inputs_digest, requirements_of
 
 
 @pytest.fixture
@@ -24,19 +24,19 @@ def recipe(tmp_path: Path) -> BuildRecipe:
     (tmp_path / "trainer" / "link").symlink_to("a.py")
     (tmp_path / "notes.txt").write_text("shut out")
     (tmp_path / ".dockerignore").write_text("*\n!trainer\n")
-    return make_recipe("x:1", tmp_path, tmp_path / "docker" / "Dockerfile", {"B": "2", "A": "1"})
+    args = (("A", "1"), ("B", "2"))
+    return BuildRecipe("x:1", tmp_path, tmp_path / "docker" / "Dockerfile", args)
 
 
-def test_a_recipe_is_absolute_sorted_and_finds_its_requirements(
+def test_the_requirements_are_those_told_or_those_beside_the_dockerfile(
     recipe: BuildRecipe, tmp_path: Path
 ) -> None:
-    assert recipe == BuildRecipe(
-        tag="x:1",
-        context=tmp_path,
-        dockerfile=tmp_path / "docker" / "Dockerfile",
-        args=(("A", "1"), ("B", "2")),
-        requirements=tmp_path / "docker" / "requirements.txt",
-    )
+    told = replace(recipe, requirements=tmp_path / "told.txt")
+
+    assert requirements_of(told) == tmp_path / "told.txt"
+    assert requirements_of(recipe) == tmp_path / "docker" / "requirements.txt"
+    (tmp_path / "docker" / "requirements.txt").unlink()
+    assert requirements_of(recipe) is None
 
 
 def test_the_digest_has_a_version_and_comes_out_the_same(recipe: BuildRecipe) -> None:

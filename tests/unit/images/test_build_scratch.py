@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ImageUnavailable
-from orchestrator.images import default_cache_dir
-from orchestrator.images.scratch import exclusive_scratch
+from orchestrator.images.scratch import default_cache_dir, exclusive_scratch
 
 
 def test_what_a_killed_build_left_is_cleared(tmp_path: Path) -> None:

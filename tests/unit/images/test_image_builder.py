@@ -6,14 +6,15 @@ import json
 import re
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.errors import ImageUnavailable
-from orchestrator.images import ImageBuilder, Reach, inputs_digest, make_recipe
-from orchestrator.images.recipe import BuildRecipe
+from orchestrator.images.builder import ImageBuilder
+from orchestrator.images.reach import Reach
+from orchestrator.images.recipe import BuildRecipe, inputs_digest
 
 BASE = "orchestrate-base:bookworm-py311"
 UNREACHABLE = "dial tcp: lookup registry: no such host"
@@ -35,8 +36,8 @@ class World:
     @property
     def recipe(self) -> BuildRecipe:
         # the wheel is found in a folder, so that no test needs a network
-        args = {"PIP_INDEX_ARGS": f"--no-index --find-links {self.home}"}
-        return make_recipe("x:1", self.project, self.project / "docker" / "Dockerfile", args)
+        args = (("PIP_INDEX_ARGS", f"--no-index --find-links {self.home}"),)
+        return BuildRecipe("x:1", self.project, self.project / "docker" / "Dockerfile", args)
 
     def build(self, reach: Reach = Reach.AUTO) -> str:
         builder = ImageBuilder(self.docker, reach=reach, cache_dir=self.cache)
@@ -234,6 +235,35 @@ def test_a_broken_dockerfile_is_built_once_and_told_in_one_line(world: World) ->
     match = re.fullmatch(pattern, str(caught.value))
     assert match is not None
     assert "COPY failed: no such file b" in Path(match[1]).read_text()
+
+
+def test_an_image_on_nothing_needs_nothing(world: World) -> None:
+    (world.project / "docker" / "Dockerfile").write_text("FROM scratch\nCOPY a /a\n")
+
+    world.build(Reach.OFFLINE)
+
+    assert world.calls() == ["buildx", "build", "inspect x:1"]
+    assert world.last_build()["files"] == ["a"]
+
+
+def test_unbalanced_quotes_are_told(world: World) -> None:
+    recipe = replace(world.recipe, args=(("PIP_INDEX_ARGS", "--index-url 'x"),))
+
+    with pytest.raises(ImageUnavailable) as caught:
+        ImageBuilder(world.docker, cache_dir=world.cache).build(recipe, world.said.append)
+
+    assert str(caught.value) == (
+        "build argument PIP_INDEX_ARGS cannot be split into words: No closing quotation; "
+        "mend its quotes in image.build.args"
+    )
+
+
+def test_the_environment_is_the_switch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATE_OFFLINE", "0")
+
+    ImageBuilder(world.docker, cache_dir=world.cache).build(world.recipe, world.said.append)
+
+    assert world.calls() == ["buildx", "build", "inspect x:1"]
 
 
 def test_the_switch_off_never_asks(world: World) -> None:
