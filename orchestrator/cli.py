@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
-import click
 import typer
+from typer.exceptions import Abort, TyperException
 
 from orchestrator.choose import EngineName
 from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
@@ -34,7 +34,7 @@ app = typer.Typer(
     name="orchestrate",
     help="Simulate multi-node PyTorch training on one machine, from a playbook, with proof.",
     epilog=EXIT_CODES,
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=True,
     pretty_exceptions_enable=False,
 )
@@ -169,11 +169,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        _end(ExitCode.USAGE)
 
 
 def _end(code: ExitCode) -> None:
@@ -192,9 +195,9 @@ def run(argv: Sequence[str]) -> int:
     """Run one command line; return its exit code. Never lets a traceback out."""
     try:
         return _int(app(args=list(argv), prog_name="orchestrate", standalone_mode=False))
-    except (OrchestrateError, click.ClickException) as exc:
+    except (OrchestrateError, TyperException) as exc:
         return _refused(exc)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, Abort):
         return _failed(
             "orchestrate: interrupted; what was created stays:"
             " `orchestrate status` shows it, apply goes on from it, destroy removes it",
@@ -208,11 +211,11 @@ def run(argv: Sequence[str]) -> int:
         return _bug(exc)
 
 
-def _refused(exc: OrchestrateError | click.ClickException) -> int:
+def _refused(exc: OrchestrateError | TyperException) -> int:
     match exc:
-        case click.ClickException():
-            exc.show()
-            return int(ExitCode.USAGE)
+        case TyperException():
+            wrong = exc.format_message().rstrip(".")
+            return _failed(f"orchestrate: {wrong}; see `orchestrate --help`", ExitCode.USAGE)
         case InvalidPlaybook():
             return _failed("\n".join(str(fault) for fault in exc.faults), exc.exit_code)
         case _:

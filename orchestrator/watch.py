@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +27,8 @@ POLL_S = 1.0
 """How often the nodes' states are asked for while nothing hints at a change."""
 
 LAST_WORDS_S = 1.0
-"""How long a dead rank's log may take to arrive before the run is judged without it."""
+"""How long the log of a node that has ended may take to arrive before the run is judged
+without the rest of it."""
 
 SIGN_OF_LIFE_S = 2.0
 """A user is told what is waited for when nothing else was told for this long."""
@@ -79,7 +80,7 @@ def judge_kept_logs(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgem
     watched.engine.read_logs(nodes, facts.add)
     facts.finish()
     run = Run(facts, nodes, watched.clock())
-    return Judgement(_settled(evaluate(watched.checks, run)), run)
+    return Judgement(_concluded(evaluate(watched.checks, run)), run)
 
 
 def watch(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
@@ -140,7 +141,7 @@ class _Watcher:
 
     def run_until_settled(self, arrivals: Arrivals) -> Judgement:
         """Take what comes and judge it, until nothing is pending or something failed."""
-        failed_since_s: float | None = None
+        settled_since_s: float | None = None
         self._asked_at_s = self._began_at_s = self._told_at_s = self.watched.clock()
         self._tell_of_endings()
         while True:
@@ -148,15 +149,14 @@ class _Watcher:
             self._refresh(at_once=hint)
             run = Run(self.facts, self.nodes, self.watched.clock())
             results = evaluate(self.watched.checks, run)
-            if any(result.status is Status.FAILED for result in results):
-                failed_since_s = failed_since_s or run.now_s
-                if self._is_silent() or run.now_s - failed_since_s > LAST_WORDS_S:
-                    return self._conclude(run, _settled(results))
-            elif all(result.status is Status.OK for result in results):
-                return self._conclude(run, results)
-            else:
-                self._tell_of_checks(results)
+            self._tell_of_checks(result for result in results if result.status is Status.OK)
+            if not _is_settled(results):
+                settled_since_s = None
                 self._tell_of_waiting(results, run.now_s)
+                continue
+            settled_since_s = settled_since_s or run.now_s
+            if self._is_silent() or run.now_s - settled_since_s > LAST_WORDS_S:
+                return self._conclude(run, _concluded(results))
 
     def _take(self, arrivals: Arrivals) -> bool:
         """Take all that has arrived, waiting a moment for the first; True if a log ended."""
@@ -201,7 +201,7 @@ class _Watcher:
                 self._ended.add(node.node_rank)
                 self.watched.sink(NodeEnded(node))
 
-    def _tell_of_checks(self, results: Sequence[CheckResult]) -> None:
+    def _tell_of_checks(self, results: Iterable[CheckResult]) -> None:
         for result in results:
             if self._shown.get(result.name) is not result.status:
                 self._shown[result.name] = result.status
@@ -218,7 +218,13 @@ class _Watcher:
         return Judgement(results, run)
 
 
-def _settled(results: Sequence[CheckResult]) -> tuple[CheckResult, ...]:
+def _is_settled(results: Sequence[CheckResult]) -> bool:
+    """True when something failed, or nothing is open any more."""
+    statuses = {result.status for result in results}
+    return Status.FAILED in statuses or Status.PENDING not in statuses
+
+
+def _concluded(results: Sequence[CheckResult]) -> tuple[CheckResult, ...]:
     """What is still open when the run is judged has not been shown, and counts as skipped."""
     return tuple(
         replace(result, status=Status.SKIPPED, why=f"not reached ({result.why})")

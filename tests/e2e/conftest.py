@@ -1,0 +1,156 @@
+"""End to end: the installed `orchestrate` command, real engines, real processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ORCHESTRATE = Path(sys.executable).with_name("orchestrate")
+DEADLINE_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One finished `orchestrate` command."""
+
+    code: int
+    out: str
+    err: str
+    took_s: float
+
+    def line(self, start: str) -> str:
+        """The one line of the output that starts like this."""
+        found = [line for line in self.out.splitlines() if line.startswith(start)]
+        assert len(found) == 1, f"{start!r} is there {len(found)} times in:\n{self.out}{self.err}"
+        return found[0]
+
+
+@dataclass
+class Desk:
+    """A user's working folder with one engine, and the commands typed in it."""
+
+    folder: Path
+    engine: str
+    image: str
+    project: str
+    env: dict[str, str] = field(default_factory=dict)
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        """Start `orchestrate ARGS` in the folder."""
+        return subprocess.Popen(
+            [ORCHESTRATE, *args],
+            cwd=self.folder,
+            env=os.environ | self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *args: str, deadline_s: float = DEADLINE_S) -> Ran:
+        """Run `orchestrate ARGS` in the folder to its end."""
+        began_s = time.monotonic()
+        child = self.start(*args)
+        try:
+            out, err = child.communicate(timeout=deadline_s)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, err = child.communicate()
+            pytest.fail(f"{args} did not end within {deadline_s} s:\n{out}\n{err}")
+        return Ran(child.returncode, out, err, time.monotonic() - began_s)
+
+    def apply(self, *args: str) -> Ran:
+        """Apply the folder's playbook."""
+        return self.run("apply", "--engine", self.engine, *args, "playbook.yaml")
+
+    def destroy(self, *args: str) -> Ran:
+        """Destroy the folder's project."""
+        return self.run("destroy", "--engine", self.engine, *args, self.project)
+
+    def write(self, script: str, **changes: str) -> None:
+        """Write a playbook of two nodes that run a shell script.
+
+        Args:
+            script: what `sh -c` gets.
+            changes: whole top-level sections as YAML, in place of the ones used here.
+        """
+        (self.folder / "script.sh").write_text(script)
+        sections: Mapping[str, str] = {
+            "version": "version: 1",
+            "name": f"name: {self.project}",
+            "image": f"image: {{tag: '{self.image}', pull: never}}",
+            "ranks": f"ranks: {{nodes: 2, command: [sh, -c, {_quoted(script)}]}}",
+            "rendezvous": f"rendezvous: {{port: {29500 + os.getpid() % 1000}}}",
+            "health_checks": "health_checks: [{completed: {within: 30s}}]",
+        } | changes
+        (self.folder / "playbook.yaml").write_text("\n".join(sections.values()) + "\n")
+
+    def ranks(self, script: str, more: str = "") -> str:
+        """The `ranks` section for a script, with more keys."""
+        return f"ranks: {{nodes: 2, command: [sh, -c, {_quoted(script)}]{more}}}"
+
+
+def _quoted(script: str) -> str:
+    return "'" + script.replace("'", "''") + "'"
+
+
+@pytest.fixture(scope="session")
+def shell_image() -> Iterator[str]:
+    """An image of a few files: busybox, which Debian's busybox-static has as one binary."""
+    tag = "orchestrate-test:busybox"
+    busybox = shutil.which("busybox")
+    assert busybox, "the tests need busybox (Debian: busybox-static)"
+    root = Path("/tmp") / f"orchestrate-test-{uuid.uuid4().hex}"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy(busybox, root / "bin" / "busybox")
+    for name in ("sh", "sleep", "cat", "echo", "kill", "grep", "touch", "id", "wget", "true"):
+        (root / "bin" / name).symlink_to("busybox")
+    (root / "tmp").mkdir(mode=0o1777)
+    archive = subprocess.run(["tar", "-C", root, "-c", "."], capture_output=True, check=True)
+    subprocess.run(["docker", "import", "-", tag], input=archive.stdout, check=True)
+    shutil.rmtree(root)
+    yield tag
+    subprocess.run(["docker", "image", "rm", tag], check=False, capture_output=True)
+
+
+ENGINES = (pytest.param("docker", marks=pytest.mark.docker), "local")
+
+
+@pytest.fixture
+def make_desk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Desk]]:
+    """Makes desks for an engine, and takes away what was left on them."""
+    desks: list[Desk] = []
+
+    def make(engine: str) -> Desk:
+        image = request.getfixturevalue("shell_image") if engine == "docker" else "unused:1"
+        project = f"e2e-{uuid.uuid4().hex[:10]}"
+        folder = tmp_path / project
+        folder.mkdir()
+        desks.append(Desk(folder, engine, image, project))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.env.clear()
+        desk.run("destroy", "--grace", "0", "--engine", desk.engine, desk.project)
+
+
+@pytest.fixture(params=ENGINES)
+def desk(make_desk: Callable[[str], Desk], request: pytest.FixtureRequest) -> Desk:
+    """A desk on each engine in turn."""
+    return make_desk(request.param)
+
+
+@pytest.fixture
+def docker_desk(make_desk: Callable[[str], Desk]) -> Desk:
+    """A desk on Docker."""
+    return make_desk("docker")
