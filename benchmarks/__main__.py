@@ -7,6 +7,7 @@ or a Ctrl-C too; what a killed run left is removed at the start of the next.
 from __future__ import annotations
 
 import fcntl
+import os
 import shlex
 import signal
 import sys
@@ -114,14 +115,18 @@ def _clean_engine() -> Iterator[None]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Two benchmarks at once would measure, and remove, each other."""
-    path = Path(tempfile.gettempdir()) / "bench-orchestrate.lock"
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise BenchmarkFailed("another benchmark runs on this machine") from exc
+    """Two benchmarks at once would measure, and remove, each other.
+
+    The lock is on this package's own folder, so that no file has to be made for it.
+    """
+    folder = os.open(Path(__file__).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError as exc:
+        raise BenchmarkFailed("another benchmark of this checkout is running") from exc
+    finally:
+        os.close(folder)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from orchestrator.errors import OrchestrateError
+from orchestrator.errors import ExitCode, OrchestrateError
 
 DEADLINE_S = 300.0
 
 
 class BenchmarkFailed(OrchestrateError):
     """A contestant did not do its work, so its time would mean nothing."""
+
+    exit_code = ExitCode.NOT_CONVERGED
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ name: {PROJECTS[ORCHESTRATE]}
 image: {{tag: "{JOIN_IMAGE}", pull: never}}
 ranks:
   nodes: 2
-  command: [python, -m, trainer, --max-steps, "1"]
+  command: [python, -m, trainer, --max-steps, "1", --warmup-steps, "0"]
   env: {{OMP_NUM_THREADS: "1"}}
   resources: {{cpus: 1.0, memory: 2GiB, shm_size: 256MiB, pids: 512}}
 health_checks:

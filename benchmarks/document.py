@@ -30,7 +30,8 @@ METHODS = {
     "node's log and looks afterwards whether anything is left.",
     Operation.MEMORY: "The kernel's peak resident size (VmHWM) of the orchestrate process alone, "
     "read as it exits; docker's processes are not in it.",
-    Operation.JOIN: "Two ranks of `python -m trainer --max-steps 1` in the image of the demo. "
+    Operation.JOIN: "Two ranks of `python -m trainer --max-steps 1 --warmup-steps 0` in the "
+    "image of the demo. "
     "`orchestrate apply` with the check `joined` alone, against `benchmarks/scripts/join.sh`, "
     "which follows `docker logs` until both ranks have written `process_group_joined`.",
     Operation.STARTUP: "Verbs that ask no engine, with a bare Python for comparison.",
@@ -47,9 +48,10 @@ begins. After each step the benchmark counts the containers that run or are left
 inspects a container of each contestant: their flags (init, capabilities,
 no-new-privileges, limits, shared memory, log driver, environment, number of networks
 and labels) are equal, or it refuses to compare. Compose sets labels of its own, so theirs
-are not counted. Python's byte code is cached, as after the first start. Medians of
-{rounds} rounds; a ratio is the median of the quotients
-of the same round, with their extremes in brackets.
+are not counted. Python's byte code is cached, as after the first start.
+
+Number of rounds: {rounds}. Times are medians; a ratio is the median of the quotients of
+the same round, with their extremes in brackets.
 """
 
 

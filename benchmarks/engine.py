@@ -7,7 +7,8 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Sequence
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmarks.child import BenchmarkFailed
 from benchmarks.contestants import PROJECTS, SLEEP_IMAGE
 
 CALL_DEADLINE_S = 120.0
+SETTLE_S = 1.0
 
 
 def docker(*args: str, stdin: bytes = b"") -> str:
@@ -111,14 +113,34 @@ def has_joined(project: str, num_nodes: int) -> bool:
     )
 
 
-def sweep(projects: Sequence[str] = tuple(PROJECTS.values())) -> None:
-    """Remove everything that a benchmark may have left: these projects' objects, no others."""
-    for project in projects:
-        nodes, networks = _nodes(project), _networks(project)
-        if nodes:
-            docker("rm", "--force", *nodes)
-        if networks:
-            docker("network", "rm", *networks)
+def sweep(*, within_s: float = 30.0) -> None:
+    """Remove everything of the contestants' projects, and nothing else.
+
+    Looks again after it has removed something: when a contestant was interrupted, the
+    engine may still be finishing what it was asked for.
+
+    Raises:
+        BenchmarkFailed: something could not be removed by the deadline.
+    """
+    deadline_s = time.monotonic() + within_s
+    while any(_remove(project) for project in PROJECTS.values()):
+        if time.monotonic() > deadline_s:
+            raise BenchmarkFailed(
+                f"bench-* objects are still there after {within_s:g} s",
+                fix="see `docker ps --all` and `docker network ls`; the next run tries again",
+            )
+        time.sleep(SETTLE_S)
+
+
+def _remove(project: str) -> bool:
+    """Ask for the removal of what there is of a project; True if there was anything."""
+    nodes, networks = _nodes(project), _networks(project)
+    for command, found in ((("rm", "--force"), nodes), (("network", "rm"), networks)):
+        if found:
+            # One that is being removed already is refused, and gone at the next look.
+            with suppress(BenchmarkFailed):
+                docker(*command, *found)
+    return bool(nodes or networks)
 
 
 def remove_sleep_image() -> None:

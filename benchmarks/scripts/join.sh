@@ -44,7 +44,7 @@ seq 0 1 | xargs -P 8 -I '{}' \
     --env ORCHESTRATE_RUN_ID=20260101T000000-00000000 \
     --env "RANK={}" \
     --env WORLD_SIZE=2 \
-    "$image" python -m trainer --max-steps 1
+    "$image" python -m trainer --max-steps 1 --warmup-steps 0
 
 # Process substitution, not a pipe: a pipe would also wait for `docker logs` to end.
 exec 3< <(exec docker logs --follow "$project-node-0" 2>&1)
