@@ -27,8 +27,10 @@ def main() -> NoReturn:
         divert_stdout()
         code = _run(config, log, stop)
     except Exception as exc:  # noqa: BLE001 - the last frame: whatever it is becomes a record
-        log_failure(log, exc)
-        _leave_at_once(exc.exit_code if isinstance(exc, TrainerError) else 1)
+        try:
+            log_failure(log, exc)
+        finally:  # even where standard output is gone
+            _leave_at_once(exc.exit_code if isinstance(exc, TrainerError) else 1)
     sys.exit(code)
 
 

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from trainer import checkpoint
 from trainer.checkpoint import Progress, Recipe
-from trainer.config import Config
+from trainer.config import Config, OutputConfig
 from trainer.dataset import Blocks, load_blocks
 from trainer.errors import CheckpointError, ModelError, NonFiniteError, UsageError
 from trainer.export import export, make_skeleton
@@ -63,6 +63,8 @@ def train(config: Config, rank: Rank, log: FilteringBoundLogger, stop: StopReque
             finite.
     """
     _check_batch(config, rank)
+    if rank.rank == 0:
+        _make_directories(config.output)
     _make_deterministic()
     model, tokenizer = load_model(config.model, config.seed)
     skeleton = make_skeleton(model)
@@ -88,6 +90,21 @@ def _check_batch(config: Config, rank: Rank) -> None:
             f" {rank.world_size} ranks of {config.data.grad_accumulation} micro-batches",
             fix=f"use a multiple of {parts}",
         )
+
+
+def _make_directories(output: OutputConfig) -> None:
+    """Find out before the first step, not after the last, that there is no place to write to."""
+    for directory in (output.checkpoint_dir, output.export_dir):
+        if directory is None:
+            continue
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise UsageError(f"cannot make {directory}: {exc.strerror}") from exc
+        if not os.access(directory, os.W_OK):
+            raise UsageError(
+                f"cannot write to {directory}", fix=f"make it writable for user {os.getuid()}"
+            )
 
 
 def _make_deterministic() -> None:

@@ -172,6 +172,20 @@ def test_a_batch_that_does_not_divide_is_refused_on_every_rank() -> None:
         )
 
 
+@pytest.mark.parametrize("flag", ["--checkpoint-dir", "--export-dir"])
+def test_a_place_that_cannot_be_written_is_named_before_the_first_step(
+    tmp_path: Path, flag: str
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = run(1, flag, str(tmp_path / "file" / "out"), *SMALL)
+    assert done.exit_codes == [2]
+    assert [record["event"] for record in done.records[0]] == [
+        "process_group_joined",
+        "rank_failed",
+    ]
+    assert the_failure(done)["reason"] == f"cannot make {tmp_path}/file/out: Not a directory"
+
+
 def test_a_loss_that_is_not_finite_fails_every_rank_at_the_same_step() -> None:
     done = run(2, *SMALL, "--learning-rate", "1e9", "--warmup-steps", "0", "--max-grad-norm", "0")
     assert done.exit_codes == [1, 1]

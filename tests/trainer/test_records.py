@@ -19,9 +19,9 @@ from tests.trainer.trainer_runs import (
     cached_run,
     free_port,
     largest_difference,
+    run,
     run_alone,
     run_command,
-    start,
 )
 from trainer.config import BUILTIN_CORPUS
 
@@ -38,77 +38,77 @@ def without_times(record: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key not in TIMES}
 
 
+STARTED = {
+    "event": "training_started",
+    "model": "tiny",
+    "parameters": 820992,
+    "parallel": "fsdp",
+    "precision": "fp32",
+    "device": "cpu",
+    "max_steps": 3,
+    "seed": 0,
+    "global_batch_size": 8,
+    "grad_accumulation": 1,
+    "sequence_length": 32,
+    "data": str(BUILTIN_CORPUS),
+    "data_tokens": 148481,
+}
+
+
+def joined(record: dict[str, Any]) -> dict[str, Any]:
+    """What the join must say; the port and the build of torch are as found, within reason."""
+    assert 1024 < record["master_port"] < 65536
+    assert record["torch_version"].startswith("2.13.0")
+    return {
+        "event": "process_group_joined",
+        "local_rank": 0,
+        "backend": "gloo",
+        "master_addr": "127.0.0.1",
+        "master_port": record["master_port"],
+        "hostname": socket.gethostname(),
+        "rank_sum": 1,
+        "torch_version": record["torch_version"],
+    }
+
+
+def step(number: int, lr: float, record: dict[str, Any]) -> dict[str, Any]:
+    """What a step must say; loss and norm are as found: their own tests are in test_numerics."""
+    # Random weights know nothing of 259 symbols, and ln 259 is 5.56.
+    assert 4 < record["loss"] < 5.8
+    assert record["grad_norm"] > 0
+    measured = {name: record[name] for name in ("loss", "grad_norm")}
+    return {"event": "step", "step": number, "lr": pytest.approx(lr), **measured}
+
+
+def saved(number: int, root: Path) -> dict[str, Any]:
+    path = str(root / f"step-{number:08}")
+    return {"event": "checkpoint_saved", "step": number, "path": path}
+
+
 def test_a_run_writes_these_records_and_nothing_else(tmp_path: Path) -> None:
     checkpoints, exported = tmp_path / "checkpoints", tmp_path / "exported"
-    running = start(
+    done = run(
         2,
         *("--max-steps", "3", "--sequence-length", "32", "--checkpoint-every", "2"),
         *("--checkpoint-dir", str(checkpoints), "--export-dir", str(exported)),
         ORCHESTRATE_RUN_ID="run-7",
     )
-    done = running.finish()
     assert done.exit_codes == [0, 0]
     for rank in range(2):
         envelope = {"level": "info", "rank": rank, "world_size": 2, "run_id": "run-7"}
-        joined, started, *rest = [without_times(record) for record in done.records[rank]]
-        port = joined.pop("master_port")
-        assert 1024 < port < 65536
-        assert joined == {
-            **envelope,
-            "event": "process_group_joined",
-            "local_rank": 0,
-            "backend": "gloo",
-            "master_addr": "127.0.0.1",
-            "hostname": socket.gethostname(),
-            "rank_sum": 1,
-            "torch_version": joined["torch_version"],
-        }
-        assert joined["torch_version"].startswith("2.13.0")
-        assert started == {
-            **envelope,
-            "event": "training_started",
-            "model": "tiny",
-            "parameters": 820992,
-            "parallel": "fsdp",
-            "precision": "fp32",
-            "device": "cpu",
-            "max_steps": 3,
-            "seed": 0,
-            "global_batch_size": 8,
-            "grad_accumulation": 1,
-            "sequence_length": 32,
-            "data": str(BUILTIN_CORPUS),
-            "data_tokens": 148481,
-        }
-        assert [record["event"] for record in rest] == [
-            "step",
-            "step",
-            "checkpoint_saved",
-            "step",
-            "checkpoint_saved",
-            "model_exported",
-            "training_finished",
+        records = [without_times(record) for record in done.records[rank]]
+        expected = [
+            joined(records[0]),
+            STARTED,
+            step(1, 0.0005, records[2]),
+            step(2, 0.001, records[3]),
+            saved(2, checkpoints),
+            step(3, 0.0001, records[5]),
+            saved(3, checkpoints),
+            {"event": "model_exported", "path": str(exported)},
+            {"event": "training_finished", "steps": 3, "loss": records[5]["loss"]},
         ]
-        first, _, second_saved, last, last_saved, model_exported, finished = rest
-        loss, norm = first.pop("loss"), first.pop("grad_norm")
-        assert first == {**envelope, "event": "step", "step": 1, "lr": 0.0005}
-        # Random weights know nothing of 259 symbols: ln 259 is 5.56.
-        assert 5.4 < loss < 5.8
-        assert norm > 0
-        for step, record in ((2, second_saved), (3, last_saved)):
-            assert record == {
-                **envelope,
-                "event": "checkpoint_saved",
-                "step": step,
-                "path": str(checkpoints / f"step-{step:08}"),
-            }
-        assert model_exported == {**envelope, "event": "model_exported", "path": str(exported)}
-        assert finished == {
-            **envelope,
-            "event": "training_finished",
-            "steps": 3,
-            "loss": last["loss"],
-        }
+        assert records == [{**envelope, **record} for record in expected]
 
 
 def test_speed_is_the_global_batch_over_the_time_of_the_step() -> None:

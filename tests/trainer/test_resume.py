@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -104,6 +105,20 @@ def test_half_written_checkpoints_are_not_seen(
     assert done.one("training_resumed")["step"] == 6
     expected = {step: loss for step, loss in whole.losses().items() if step > 6}
     assert largest_difference(done.losses(), expected) <= 1e-5
+
+
+@pytest.mark.parametrize("kept", [0, 1000])
+def test_a_damaged_checkpoint_is_named(
+    saved: tuple[Path, Finished], tmp_path: Path, kept: int
+) -> None:
+    copy_until(saved[0], tmp_path, 3)
+    shard = tmp_path / "step-00000003" / "__1_0.distcp"
+    os.truncate(shard, kept)
+    done = run(2, "--checkpoint-dir", str(tmp_path), "--resume", *SMALL)
+    assert done.exit_codes == [1, 1]
+    failed = done.one("rank_failed")
+    assert failed["error_type"] == "CheckpointError"
+    assert failed["reason"].startswith(f"cannot read {tmp_path}/step-00000003: ")
 
 
 def test_a_finished_run_has_nothing_left_to_do(saved: tuple[Path, Finished]) -> None:
