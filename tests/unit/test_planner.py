@@ -155,7 +155,7 @@ def network_renamed(world: World, desired: DesiredState) -> DesiredState:
 
 
 def network_became_external(world: World, desired: DesiredState) -> DesiredState:
-    return replace(desired, network=NetworkSpec(f"{PROJECT}-net", external=True))
+    return replace(desired, network=NetworkSpec(f"{PROJECT}-net", False, external=True))
 
 
 def network_replaced(world: World, desired: DesiredState) -> DesiredState:

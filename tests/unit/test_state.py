@@ -1,0 +1,231 @@
+"""The flattened spec, its hash, and the words for how a node stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+
+from orchestrator.state import (
+    Confinement,
+    EngineTraits,
+    FieldChange,
+    Limits,
+    Mount,
+    NodeSpec,
+    NodeStatus,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedState,
+    field_changes,
+    sorted_env,
+    spec_fields,
+    spec_hash,
+)
+from tests.unit.fakes import desired_state, node_spec
+
+FULL = NodeSpec(
+    node_rank=1,
+    num_ranks=2,
+    name="pair-node-1",
+    command=("python", "-c", 'print("ä")'),
+    image="app:1",
+    env=(("A", "1"), ("B", "")),
+    mounts=(Mount("/src", "/data", True), Mount("/out", "/out", False)),
+    limits=Limits(cpus=0.5, memory_bytes=2**30, shm_bytes=2**28, pids=512),
+    user="1000:1000",
+    network="pair-net",
+    confinement=Confinement(),
+    workdir="/app",
+)
+
+# Another value for each field. A field that is added and not named here fails the test below.
+OTHERS: dict[str, object] = {
+    "node_rank": 2,
+    "num_ranks": 3,
+    "name": "other",
+    "command": ("python",),
+    "image": "app:2",
+    "env": (("A", "1"),),
+    "mounts": (Mount("/src", "/data", False), Mount("/out", "/out", False)),
+    "limits.cpus": 0.25,
+    "limits.memory_bytes": 2**31,
+    "limits.shm_bytes": 2**29,
+    "limits.pids": 100,
+    "user": "0",
+    "network": "lab",
+    "confinement.cap_drop": (),
+    "confinement.no_new_privileges": False,
+    "confinement.privileged": True,
+    "workdir": "/",
+}
+NONE_ALLOWED = ("image", "user", "network", "confinement", "workdir")
+MOUNT_OTHERS: dict[str, object] = {"source": "/s", "target": "/t", "read_only": False}
+
+
+def leaves(value: Any, path: str = "") -> Iterator[str]:
+    """Dotted names of all fields of a dataclass, nested ones opened."""
+    each: Field[Any]
+    for each in fields(value):
+        inner = getattr(value, each.name)
+        if is_dataclass(inner):
+            yield from leaves(inner, f"{path}{each.name}.")
+        else:
+            yield f"{path}{each.name}"
+
+
+def with_other(spec: NodeSpec, path: str) -> NodeSpec:
+    head, _, rest = path.partition(".")
+    other = OTHERS[path]
+    if rest:
+        other = replace(getattr(spec, head), **{rest: other})
+    return replace(spec, **{head: other})  # type: ignore[arg-type]
+
+
+def test_the_hash_is_the_same_forever() -> None:
+    assert spec_hash(FULL) == (
+        "v1:sha256615ae9d42c17bdb5e8a9459c63a1d63aec11d06a03dae1487523ffedbfa71224"
+    )
+
+
+@pytest.mark.parametrize("path", [*leaves(FULL)])
+def test_every_field_changes_the_hash(path: str) -> None:
+    assert spec_hash(with_other(FULL, path)) != spec_hash(FULL)
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Mount)])
+def test_every_field_of_a_mount_changes_the_hash(name: str) -> None:
+    mount = replace(FULL.mounts[0], **{name: MOUNT_OTHERS[name]})  # type: ignore[arg-type]
+    changed = replace(FULL, mounts=(mount, *FULL.mounts[1:]))
+    assert spec_hash(changed) != spec_hash(FULL)
+
+
+@pytest.mark.parametrize("name", NONE_ALLOWED)
+def test_leaving_a_field_out_changes_the_hash(name: str) -> None:
+    changed = replace(FULL, **{name: None})  # type: ignore[arg-type]
+    assert spec_hash(changed) != spec_hash(FULL)
+
+
+def test_a_spec_is_flattened_to_text() -> None:
+    assert spec_fields(FULL) == {
+        "name": "pair-node-1",
+        "ranks": "2..3",
+        "image": "app:1",
+        "command": '["python", "-c", "print(\\"\\u00e4\\")"]',
+        "user": "1000:1000",
+        "network": "pair-net",
+        "workdir": "/app",
+        "cpus": "0.5",
+        "memory": "1073741824",
+        "shm_size": "268435456",
+        "pids": "512",
+        "cap_drop": "ALL",
+        "no_new_privileges": "true",
+        "privileged": "false",
+        "env.A": "1",
+        "env.B": "",
+        "mounts./data": "/src (ro)",
+        "mounts./out": "/out (rw)",
+    }
+
+
+def test_changes_are_named_field_by_field() -> None:
+    wanted = replace(
+        FULL,
+        env=(("A", "2"), ("C", "3")),
+        mounts=FULL.mounts[:1],
+        limits=replace(FULL.limits, cpus=2.0, pids=None),
+        user=None,
+    )
+    changes = field_changes(FULL, wanted)
+    assert changes == (
+        FieldChange("user", "1000:1000", ""),
+        FieldChange("cpus", "0.5", "2"),
+        FieldChange("pids", "512", ""),
+        FieldChange("env.A", "1", "2"),
+        FieldChange("env.C", "", "3"),
+        FieldChange("mounts./out", "/out (rw)", ""),
+    )
+    assert str(changes[0]) == "user: 1000:1000 -> (none)"
+    assert str(changes[4]) == "env.C: (none) -> 3"
+
+
+def test_equal_specs_have_no_changes() -> None:
+    assert field_changes(FULL, replace(FULL)) == ()
+
+
+@pytest.mark.parametrize(
+    ("node_rank", "num_ranks", "ranks"),
+    [(0, 1, [0]), (3, 1, [3]), (0, 4, [0, 1, 2, 3]), (2, 2, [4, 5])],
+)
+def test_a_node_runs_consecutive_ranks(node_rank: int, num_ranks: int, ranks: list[int]) -> None:
+    assert list(node_spec(node_rank, num_ranks).ranks) == ranks
+
+
+def test_the_world_size_is_the_sum_over_nodes() -> None:
+    assert (desired_state(3, 4).world_size, desired_state(1).world_size) == (12, 1)
+
+
+def observed(status: NodeStatus, code: int | None = None, *, oom: bool = False) -> ObservedNode:
+    return ObservedNode("id", node_spec(), "run", "hash", status, code, oom_killed=oom)
+
+
+@pytest.mark.parametrize(
+    ("node", "is_active", "has_finished_well"),
+    [
+        (observed(NodeStatus.CREATED), False, False),
+        (observed(NodeStatus.RUNNING), True, False),
+        (observed(NodeStatus.PAUSED), True, False),
+        (observed(NodeStatus.RESTARTING), True, False),
+        (observed(NodeStatus.EXITED, 0), False, True),
+        (observed(NodeStatus.EXITED, 1), False, False),
+        (observed(NodeStatus.DEAD, 0), False, False),
+    ],
+)
+def test_how_a_node_stands(node: ObservedNode, is_active: bool, has_finished_well: bool) -> None:
+    assert (node.is_active, node.has_finished_well) == (is_active, has_finished_well)
+
+
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        (observed(NodeStatus.EXITED, 0), "exited with code 0"),
+        (observed(NodeStatus.EXITED, 1), "exited with code 1"),
+        (observed(NodeStatus.EXITED, 126), "exited with code 126: its command cannot be executed"),
+        (observed(NodeStatus.EXITED, 127), "exited with code 127: its command does not exist"),
+        (observed(NodeStatus.EXITED, 128), "exited with code 128"),
+        (observed(NodeStatus.EXITED, 137), "was killed by signal 9 (exit code 137)"),
+        (observed(NodeStatus.EXITED, 143), "was killed by signal 15 (exit code 143)"),
+        (observed(NodeStatus.EXITED, 137, oom=True), "ran out of memory (exit code 137)"),
+    ],
+)
+def test_how_a_node_ended(node: ObservedNode, words: str) -> None:
+    assert node.ending == words
+
+
+def test_a_project_exists_while_anything_bears_its_label() -> None:
+    theirs = ObservedNetwork("n1", "pair-net", True, None)
+    ours = replace(theirs, project="pair")
+    node = observed(NodeStatus.CREATED)
+    states = (
+        ObservedState("pair"),
+        ObservedState("pair", networks=(theirs,)),
+        ObservedState("pair", networks=(ours,)),
+        ObservedState("pair", nodes=(node,)),
+    )
+    assert [state.exists for state in states] == [False, False, True, True]
+
+
+def test_peers_are_reached_by_name_or_by_loopback() -> None:
+    named = EngineTraits("docker", True, True, True)
+    local = EngineTraits("local", False, False, False, loopback=True)
+    assert [traits.address_of("pair-node-0") for traits in (named, local)] == [
+        "pair-node-0",
+        "127.0.0.1",
+    ]
+
+
+def test_later_environments_win_and_the_result_is_sorted() -> None:
+    assert sorted_env({"B": "1", "A": "1"}, {}, {"B": "2"}) == (("A", "1"), ("B", "2"))
