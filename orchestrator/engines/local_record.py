@@ -22,7 +22,7 @@ from orchestrator.state import NodeSpec, RunIdentity
 T = TypeVar("T")
 
 _RECORD_BYTES = 4 * 1024 * 1024
-"""Larger than any record: the kernel lets no command and environment be longer than this."""
+"""Far above any record: a command and its environment stay below the kernel's 2 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
