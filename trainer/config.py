@@ -131,7 +131,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _add_run_flags(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--max-steps", type=_at_least(1), default=20, help="optimizer steps in all")
+    group.add_argument(
+        "--max-steps", type=_at_least(1, 99_999_999), default=20, help="optimizer steps in all"
+    )
     group.add_argument(
         "--seed", type=_at_least(0, 2**32 - 1), default=0, help="weights and order of the data"
     )
