@@ -1,0 +1,105 @@
+"""A run told line by line: what the nodes printed and how they stand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.state import DesiredState, NodeStatus, ObservedNode
+from orchestrator.verify.checks import Run
+from orchestrator.verify.facts import RunFacts
+from tests.unit.fakes import desired_state
+
+RUN_ID = "run-1"
+START_S = 1000.0
+
+
+class Story:
+    """A gang whose nodes all started at START_S; times in its methods are seconds after that."""
+
+    def __init__(self, num_nodes: int = 2, num_ranks: int = 1, *, milestone: int = 1) -> None:
+        self.desired: DesiredState = desired_state(num_nodes, num_ranks)
+        self.facts = RunFacts(self.desired, RUN_ID, milestone=milestone)
+        self.nodes = {
+            spec.node_rank: ObservedNode(
+                f"id-{spec.node_rank}",
+                spec,
+                RUN_ID,
+                "hash",
+                NodeStatus.RUNNING,
+                started_at_s=START_S,
+            )
+            for spec in self.desired.nodes
+        }
+
+    def say(self, node_rank: int, at_s: float, text: str | bytes) -> None:
+        """Node `node_rank` prints a line."""
+        raw = text.encode() if isinstance(text, str) else text
+        self.facts.add(LogLine(node_rank, START_S + at_s, raw))
+
+    def join(
+        self, rank: int, at_s: float = 1.0, *, node: int | None = None, **said: object
+    ) -> None:
+        """A rank reports its join, from its own node unless another one is given."""
+        world_size = self.desired.world_size
+        fields = {
+            "event": "process_group_joined",
+            "rank": rank,
+            "run_id": RUN_ID,
+            "world_size": world_size,
+            "backend": "gloo",
+            "master_addr": "pair-node-0",
+            "rank_sum": world_size * (world_size - 1) // 2,
+        }
+        self.say(self._node(rank, node), at_s, json.dumps(fields | said))
+
+    def join_all(self, at_s: float = 1.0) -> None:
+        """Every rank reports its join, as it should."""
+        for rank in self.facts.ranks:
+            self.join(rank, at_s)
+
+    def step(self, rank: int, number: int, at_s: float, loss: float | str | None = None) -> None:
+        """A rank reports an optimizer step; a loss given as text is written as it is."""
+        told = "" if loss is None else f', "loss": {loss}'
+        head = f'{{"event": "step", "rank": {rank}, "run_id": "{RUN_ID}"'
+        self.say(self._node(rank, None), at_s, f'{head}, "step": {number}{told}}}')
+
+    def fail(self, rank: int, at_s: float, reason: str, error_type: str = "") -> None:
+        """A rank reports that it ends with an exception."""
+        fields = {
+            "event": "rank_failed",
+            "rank": rank,
+            "run_id": RUN_ID,
+            "reason": reason,
+            "error_type": error_type,
+        }
+        self.say(self._node(rank, None), at_s, json.dumps(fields))
+
+    def finish(self, rank: int, at_s: float) -> None:
+        """A rank reports that it has done all it was asked to do."""
+        fields = {"event": "training_finished", "rank": rank, "run_id": RUN_ID}
+        self.say(self._node(rank, None), at_s, json.dumps(fields))
+
+    def stand(self, node_rank: int, **changes: object) -> None:
+        """Node `node_rank` is found otherwise."""
+        node = self.nodes[node_rank]
+        self.nodes[node_rank] = replace(node, **changes)  # type: ignore[arg-type]
+
+    def end(self, node_rank: int, code: int, at_s: float = 10.0) -> None:
+        """A node ends, and its log with it."""
+        self.stand(
+            node_rank, status=NodeStatus.EXITED, exit_code=code, finished_at_s=START_S + at_s
+        )
+        self.facts.add(LogEnd(node_rank))
+
+    def vanish(self, node_rank: int) -> None:
+        """A node is removed behind our back."""
+        del self.nodes[node_rank]
+
+    def at(self, now_s: float) -> Run:
+        """The run as it looks at a moment."""
+        return Run(self.facts, tuple(self.nodes.values()), START_S + now_s)
+
+    def _node(self, rank: int, node: int | None) -> int:
+        return rank // self.desired.nodes[0].num_ranks if node is None else node

@@ -1,0 +1,447 @@
+"""Every check but the join: the whole result for each way in which it can come out."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.playbook.models import Check, Completed, Joined, Loss, Progress, Training
+from orchestrator.state import NodeStatus
+from orchestrator.verify.checks import (
+    CheckResult,
+    Finding,
+    Status,
+    check_alive,
+    check_completed,
+    check_loss,
+    check_progress,
+    check_training,
+    evaluate,
+)
+from tests.unit.verify.story import START_S, Story
+
+
+def ok(name: str, why: str) -> CheckResult:
+    return CheckResult(name, Status.OK, why)
+
+
+def pending(name: str, why: str) -> CheckResult:
+    return CheckResult(name, Status.PENDING, why)
+
+
+def failed(name: str, why: str, *findings: Finding) -> CheckResult:
+    return CheckResult(name, Status.FAILED, why, findings)
+
+
+# -- alive ---------------------------------------------------------------------
+
+ALIVE = "runs, or has ended with 0"
+IN_ORDER = ok("alive", "2 nodes in order")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "found"),
+    [
+        (NodeStatus.RUNNING, None, ""),
+        (NodeStatus.EXITED, 0, ""),
+        (NodeStatus.EXITED, 1, "exited with code 1"),
+        (NodeStatus.EXITED, 137, "was killed by signal 9 (exit code 137)"),
+        (NodeStatus.CREATED, None, "is created"),
+        (NodeStatus.PAUSED, None, "is paused"),
+        (NodeStatus.RESTARTING, None, "is restarting"),
+        (NodeStatus.DEAD, 0, "is dead"),
+    ],
+)
+def test_alive_by_the_state_of_a_node(status: NodeStatus, code: int | None, found: str) -> None:
+    story = Story()
+    story.stand(1, status=status, exit_code=code)
+    bad = failed("alive", "a node is not in order", Finding(1, None, ALIVE, found))
+    assert check_alive(story.at(1.0)) == (bad if found else IN_ORDER)
+
+
+def test_alive_tells_the_engines_error_and_the_ranks_reason() -> None:
+    story = Story(3)
+    story.stand(0, status=NodeStatus.CREATED, error='exec: "trian": not found')
+    story.fail(1, 1.0, "CUDA out of memory", "OutOfMemoryError")
+    story.end(1, 1)
+    story.vanish(2)
+    assert check_alive(story.at(1.0)) == failed(
+        "alive",
+        "a node is not in order",
+        Finding(0, None, ALIVE, 'is created: exec: "trian": not found'),
+        Finding(1, None, ALIVE, "exited with code 1: OutOfMemoryError: CUDA out of memory"),
+        Finding(2, None, ALIVE, "is gone"),
+    )
+
+
+# -- training ------------------------------------------------------------------
+
+TRAINING = Training(steps=3, within_s=30.0)
+
+
+def trained(story: Story, now_s: float) -> CheckResult:
+    return check_training(TRAINING, story.at(now_s))
+
+
+def test_training_holds_when_every_rank_got_there() -> None:
+    story = Story(milestone=3)
+    story.join_all(10.0)
+    story.step(0, 3, 40.0)
+    story.step(1, 2, 30.0)
+    story.step(1, 4, 39.0)
+    assert trained(story, 100.0) == ok("training", "3 steps on every rank")
+
+
+def test_training_is_pending_until_its_deadline() -> None:
+    story = Story(milestone=3)
+    story.join_all(10.0)
+    story.step(0, 3, 20.0)
+    assert trained(story, 40.0) == pending("training", "1 of 2 ranks there")
+
+
+def test_training_fails_at_its_deadline_from_the_join() -> None:
+    story = Story(milestone=3)
+    story.join_all(10.0)
+    story.step(0, 3, 20.0)
+    story.step(1, 2, 20.0)
+    assert trained(story, 40.1) == failed(
+        "training",
+        "1 of 2 ranks got no further",
+        Finding(1, 1, "step 3 within 30 s of the join", "step 2"),
+    )
+
+
+def test_training_that_came_too_late_fails() -> None:
+    story = Story(milestone=3)
+    story.join_all(10.0)
+    story.step(0, 3, 20.0)
+    story.step(1, 3, 40.5)
+    assert trained(story, 41.0) == failed(
+        "training",
+        "1 of 2 ranks got no further",
+        Finding(1, 1, "step 3 within 30 s of the join", "step 3"),
+    )
+
+
+def test_training_fails_at_once_when_a_rank_has_ended() -> None:
+    story = Story(milestone=3)
+    story.join_all(1.0)
+    story.step(1, 1, 2.0)
+    story.end(1, 1, 3.0)
+    assert trained(story, 3.0) == failed(
+        "training",
+        "2 of 2 ranks got no further",
+        Finding(0, 0, "step 3 within 30 s of the join", "step 0"),
+        Finding(1, 1, "step 3 within 30 s of the join", "step 1"),
+    )
+
+
+# -- progress ------------------------------------------------------------------
+
+PROGRESS = Progress(every_s=30.0)
+MOVES = ok("progress", "a step at least every 30 s")
+
+
+def progress(story: Story, now_s: float) -> CheckResult:
+    return check_progress(PROGRESS, story.at(now_s))
+
+
+def hangs(rank: int, found: str) -> CheckResult:
+    return failed("progress", "a rank hangs", Finding(rank, rank, "a step every 30 s", found))
+
+
+def test_progress_holds_while_steps_come() -> None:
+    story = Story()
+    story.join_all(0.0)
+    for number, at_s in enumerate((30.0, 60.0, 90.0), start=1):
+        story.step(0, number, at_s)
+        story.step(1, number, at_s)
+    assert progress(story, 120.0) == MOVES
+
+
+def test_progress_sees_a_gap_between_two_steps_for_ever() -> None:
+    story = Story()
+    story.join_all(0.0)
+    story.step(0, 1, 1.0)
+    story.step(1, 1, 1.0)
+    story.step(0, 2, 2.0)
+    story.step(1, 2, 41.0)
+    story.step(0, 3, 42.0)
+    story.step(1, 3, 42.0)
+    story.end(0, 0, 43.0)
+    story.end(1, 0, 43.0)
+    assert progress(story, 500.0) == failed(
+        "progress",
+        "a rank hangs",
+        Finding(0, 0, "a step every 30 s", "no step for 40 s before step 3"),
+        Finding(1, 1, "a step every 30 s", "no step for 40 s before step 2"),
+    )
+
+
+def test_progress_sees_a_running_rank_hang() -> None:
+    story = Story()
+    story.join_all(0.0)
+    story.step(0, 1, 20.0)
+    story.step(1, 7, 10.0)
+    assert progress(story, 45.0) == hangs(1, "no step for 35 s after step 7")
+
+
+def test_progress_counts_from_the_join_when_no_step_came() -> None:
+    story = Story()
+    story.join(1, 10.0)
+    assert progress(story, 40.0) == MOVES
+    assert progress(story, 40.1) == hangs(1, "no step for 30 s after step 0")
+
+
+def test_progress_does_not_count_before_the_join() -> None:
+    assert progress(Story(), 1000.0) == MOVES
+
+
+def test_progress_does_not_count_once_a_node_has_ended() -> None:
+    story = Story()
+    story.join_all(0.0)
+    story.end(0, 0, 1.0)
+    story.end(1, 0, 1.0)
+    assert progress(story, 1000.0) == MOVES
+
+
+def test_progress_does_not_count_once_a_rank_has_finished() -> None:
+    story = Story(1)
+    story.join(0, 0.0)
+    story.step(0, 1, 1.0)
+    story.finish(0, 2.0)
+    assert progress(story, 1000.0) == MOVES
+
+
+# -- loss ----------------------------------------------------------------------
+
+
+def losses(story: Story, rank: int, *values: float | str) -> None:
+    for number, value in enumerate(values, start=1):
+        story.step(rank, number, float(number), value)
+
+
+def ended(story: Story) -> Story:
+    for node_rank in story.nodes:
+        story.end(node_rank, 0, 100.0)
+    return story
+
+
+FINITE = Loss(finite=True, decreases=False)
+DECREASES = Loss(finite=True, decreases=True)
+
+
+def test_loss_is_finite() -> None:
+    story = Story()
+    losses(story, 0, 2.0, 3.0)
+    assert check_loss(FINITE, story.at(5.0)) == ok("loss", "finite")
+
+
+def test_a_loss_that_is_not_finite_fails_at_once() -> None:
+    story = Story()
+    losses(story, 0, 2.0, "1e999", 1.0, "-1e999")
+    assert check_loss(FINITE, story.at(5.0)) == failed(
+        "loss", "a loss is not finite", Finding(0, 0, "a finite loss", "not finite at step 2")
+    )
+
+
+def test_a_loss_of_step_0_that_is_not_finite_is_seen() -> None:
+    story = Story()
+    story.step(1, 0, 1.0, "1e999")
+    story.step(1, 1, 2.0, "1e999")
+    assert check_loss(DECREASES, story.at(5.0)) == failed(
+        "loss", "a loss is not finite", Finding(1, 1, "a finite loss", "not finite at step 0")
+    )
+
+
+def test_a_loss_that_need_not_be_finite_may_be_infinite() -> None:
+    story = Story()
+    losses(story, 0, "1e999")
+    assert check_loss(Loss(finite=False), story.at(5.0)) == ok("loss", "finite")
+
+
+def test_whether_a_loss_decreases_is_judged_at_the_end() -> None:
+    story = Story()
+    losses(story, 0, 2.0, 1.0)
+    losses(story, 1, 2.0, 1.0)
+    story.end(0, 0)
+    assert check_loss(DECREASES, story.at(5.0)) == pending("loss", "judged at the end of the run")
+
+
+def test_a_loss_that_decreases() -> None:
+    story = Story()
+    losses(story, 0, 4.0, 2.0, 3.0, 1.0)
+    losses(story, 1, 2.0, 1.5)
+    assert check_loss(DECREASES, ended(story).at(200.0)) == ok("loss", "from 3 to 2")
+
+
+def test_only_the_first_and_last_five_losses_count() -> None:
+    story = Story(1)
+    losses(story, 0, *([2.0] * 5), *([99.0] * 50), *([1.0] * 5))
+    assert check_loss(DECREASES, ended(story).at(200.0)) == ok("loss", "from 2 to 1")
+
+
+def test_a_loss_that_does_not_decrease() -> None:
+    story = Story()
+    losses(story, 0, 2.0, 1.0)
+    losses(story, 1, 2.0, 2.0)
+    assert check_loss(DECREASES, ended(story).at(200.0)) == failed(
+        "loss",
+        "the loss did not decrease",
+        Finding(1, 1, "a loss that decreases", "from 2 to 2"),
+    )
+
+
+def test_too_few_losses_show_no_decrease() -> None:
+    story = Story()
+    losses(story, 0, 2.0)
+    assert check_loss(DECREASES, ended(story).at(200.0)) == failed(
+        "loss",
+        "the loss did not decrease",
+        Finding(0, 0, "a loss that decreases", "1 loss reported"),
+        Finding(1, 1, "a loss that decreases", "0 losses reported"),
+    )
+
+
+# -- completed -----------------------------------------------------------------
+
+COMPLETED = Completed(within_s=60.0)
+WITH_0 = "exit code 0 within 60 s"
+
+
+def completed(story: Story, now_s: float) -> CheckResult:
+    return check_completed(COMPLETED, story.at(now_s))
+
+
+def test_completed_holds_when_all_ended_with_0() -> None:
+    story = Story()
+    story.end(0, 0, 5.0)
+    story.end(1, 0, 60.0)
+    assert completed(story, 500.0) == ok("completed", "2 nodes ended with 0 after 60.0 s")
+
+
+def test_completed_is_pending_while_nodes_run() -> None:
+    story = Story()
+    story.end(0, 0)
+    assert completed(story, 60.0) == pending("completed", "1 of 2 nodes")
+
+
+def test_completed_fails_at_its_deadline() -> None:
+    story = Story()
+    story.end(0, 0)
+    assert completed(story, 60.1) == failed(
+        "completed", "1 of 2 nodes did not complete", Finding(1, None, WITH_0, "still runs")
+    )
+
+
+def test_completed_too_late_fails() -> None:
+    story = Story()
+    story.end(0, 0)
+    story.end(1, 0, 61.5)
+    assert completed(story, 62.0) == failed(
+        "completed",
+        "1 of 2 nodes did not complete",
+        Finding(1, None, WITH_0, "ended with 0, 1.5 s too late"),
+    )
+
+
+def test_completed_fails_at_once_when_a_node_fails() -> None:
+    story = Story()
+    story.fail(1, 1.0, "boom")
+    story.end(1, 2)
+    assert completed(story, 2.0) == failed(
+        "completed",
+        "2 of 2 nodes did not complete",
+        Finding(0, None, WITH_0, "still runs"),
+        Finding(1, None, WITH_0, "exited with code 2: boom"),
+    )
+
+
+def test_completed_does_not_hold_when_a_node_vanished() -> None:
+    story = Story()
+    story.end(0, 0)
+    story.vanish(1)
+    assert completed(story, 2.0) == failed(
+        "completed", "1 of 2 nodes did not complete", Finding(1, None, WITH_0, "is gone")
+    )
+
+
+def test_completed_does_not_hold_without_any_node() -> None:
+    story = Story(1)
+    story.vanish(0)
+    assert completed(story, 2.0) == failed(
+        "completed", "1 of 1 node did not complete", Finding(0, None, WITH_0, "is gone")
+    )
+
+
+# -- all together --------------------------------------------------------------
+
+ALL: tuple[Check, ...] = (
+    Joined(within_s=60.0),
+    Training(steps=1, within_s=60.0),
+    Progress(every_s=30.0),
+    Loss(finite=True, decreases=True),
+    Completed(within_s=300.0),
+)
+
+
+def test_a_run_in_which_all_holds() -> None:
+    story = Story()
+    story.join_all(1.0)
+    losses(story, 0, 3.0, 2.0)
+    losses(story, 1, 3.0, 2.0)
+    assert evaluate(ALL, ended(story).at(200.0)) == (
+        IN_ORDER,
+        ok("joined", "2 ranks after 1.0 s"),
+        ok("training", "1 step on every rank"),
+        ok("progress", "a step at least every 30 s"),
+        ok("loss", "from 3 to 2"),
+        ok("completed", "2 nodes ended with 0 after 100.0 s"),
+    )
+
+
+def test_a_run_that_has_just_begun() -> None:
+    assert evaluate(ALL, Story().at(0.1)) == (
+        IN_ORDER,
+        pending("joined", "0 of 2 ranks"),
+        pending("training", "0 of 2 ranks there"),
+        ok("progress", "a step at least every 30 s"),
+        pending("loss", "judged at the end of the run"),
+        pending("completed", "0 of 2 nodes"),
+    )
+
+
+def test_what_rests_on_the_join_is_skipped_when_there_was_none() -> None:
+    story = Story()
+    story.join(0)
+    story.end(1, 1, 2.0)
+    skipped = [
+        CheckResult(name, Status.SKIPPED, "the group did not join")
+        for name in ("training", "progress", "loss")
+    ]
+    within = "process_group_joined within 60 s"
+    assert evaluate(ALL, story.at(3.0)) == (
+        failed("alive", "a node is not in order", Finding(1, None, ALIVE, "exited with code 1")),
+        failed(
+            "joined",
+            "1 of 2 ranks did not join",
+            Finding(1, 1, within, "nothing; it exited with code 1"),
+        ),
+        *skipped,
+        failed(
+            "completed",
+            "2 of 2 nodes did not complete",
+            Finding(0, None, "exit code 0 within 300 s", "still runs"),
+            Finding(1, None, "exit code 0 within 300 s", "exited with code 1"),
+        ),
+    )
+
+
+def test_only_what_is_declared_is_judged_and_life_itself() -> None:
+    assert evaluate((), Story().at(0.1)) == (IN_ORDER,)
+
+
+def test_deadlines_count_from_the_start_of_the_last_node() -> None:
+    story = Story()
+    story.stand(1, started_at_s=START_S + 100.0)
+    story.end(0, 0, 50.0)
+    assert completed(story, 159.0) == pending("completed", "1 of 2 nodes")
