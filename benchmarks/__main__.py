@@ -21,7 +21,7 @@ from benchmarks.child import BenchmarkFailed, orchestrate_program, place_in
 from benchmarks.contestants import JOIN_IMAGE
 from benchmarks.document import Run, document
 from benchmarks.engine import (
-    has_compose,
+    compose_version,
     has_image,
     import_sleep_image,
     remove_sleep_image,
@@ -72,7 +72,7 @@ def measure(options: Options, command: str) -> str:
             program=orchestrate_program(),
             rounds=options.rounds,
             only=options.only,
-            with_compose=has_compose(),
+            with_compose=compose_version() is not None,
         )
         samples = list(_samples(session, options.sizes))
     run = Run(machine, command, options.rounds, session.with_compose)

@@ -55,6 +55,12 @@ the same round, with their extremes in brackets.
 """
 
 
+BUSY = """
+**The machine was busy with other work when this began: no target counts as met or
+missed by these numbers. Run it again in quiet.**
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What is told of a run besides its figures."""
@@ -89,7 +95,7 @@ def _machine_section(machine: Machine) -> str:
         ("Python", machine.python),
         ("Load before the run", f"{machine.load:.2f} (one minute)"),
     ]
-    return "## Machine\n\n" + table(("", ""), rows)
+    return "## Machine\n\n" + table(("", ""), rows) + (BUSY if machine.is_busy else "")
 
 
 def _targets_section(judged: Sequence[Verdict]) -> str:

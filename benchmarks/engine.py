@@ -44,13 +44,12 @@ def docker(*args: str, stdin: bytes = b"") -> str:
     return done.stdout.decode(errors="replace")
 
 
-def has_compose() -> bool:
-    """True when `docker compose` is installed."""
+def compose_version() -> str | None:
+    """The version of `docker compose`; None where it is not installed."""
     try:
-        docker("compose", "version")
+        return docker("compose", "version", "--short").strip()
     except BenchmarkFailed:
-        return False
-    return True
+        return None
 
 
 def has_image(tag: str) -> bool:

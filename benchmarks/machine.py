@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.engine import docker
+from benchmarks.engine import compose_version, docker
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,11 @@ class Machine:
     python: str
     load: float
 
+    @property
+    def is_busy(self) -> bool:
+        """True when others use enough of the cores to be seen in the times."""
+        return self.load > self.cores / 4
+
 
 def this_machine() -> Machine:
     """Look at this machine and at the engine that answers."""
@@ -33,13 +38,21 @@ def this_machine() -> Machine:
         cpu=_cpu_model(Path("/proc/cpuinfo").read_text(encoding="utf-8")),
         memory_gib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3,
         kernel=platform.release(),
-        docker=docker(
-            "version", "--format", "engine {{.Server.Version}}, command {{.Client.Version}}"
-        ).strip()
-        + docker("info", "--format", ", storage {{.Driver}}, cgroup v{{.CgroupVersion}}").strip(),
+        docker=_docker(),
         python=platform.python_version(),
         load=os.getloadavg()[0],
     )
+
+
+def _docker() -> str:
+    versions = "engine {{.Server.Version}}, command {{.Client.Version}}"
+    set_up = "storage {{.Driver}}, cgroup v{{.CgroupVersion}}"
+    parts = [
+        docker("version", "--format", versions).strip(),
+        docker("info", "--format", set_up).strip(),
+        f"compose {compose_version() or 'not installed'}",
+    ]
+    return ", ".join(parts)
 
 
 def _cpu_model(cpuinfo: str) -> str:

@@ -77,7 +77,8 @@ class _Arena:
         self, operation: Operation, argv: Argv, contestant: Contestant, number: int
     ) -> Sample:
         took_s = time_command(argv, self.session.place)
-        tell(f"{operation} {self.num_nodes} round {number + 1}: {contestant.name} {took_s:.2f} s")
+        counted = f"round {number + 1}" if number >= 0 else "warm-up"
+        tell(f"{operation} {self.num_nodes} {counted}: {contestant.name} {took_s:.2f} s")
         return Sample(operation, self.num_nodes, contestant.name, number, took_s)
 
     def _expect_running(self, contestant: Contestant) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from benchmarks.contestants import ORCHESTRATE, SCRIPT
 from benchmarks.document import Run, document
 from benchmarks.figures import Figure, Operation, Sample, Spread, summarise
@@ -73,6 +77,13 @@ def test_the_whole_of_a_run_without_compose() -> None:
             "| 64 | orchestrate apply | 44.2 | 44.2 to 44.2 |",
         ],
     }
+
+
+@pytest.mark.parametrize(("load", "is_said"), [(0.5, False), (0.51, True)])
+def test_a_busy_machine_is_admitted(load: float, is_said: bool) -> None:
+    run = Run(replace(MACHINE, load=load), "python -m benchmarks", 1, with_compose=False)
+
+    assert ("The machine was busy" in document(run, [])) is is_said
 
 
 def test_compose_is_not_called_missing_where_it_took_part() -> None:
