@@ -1,0 +1,42 @@
+"""What importing a module costs: each in a fresh interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "transformers", "trainer", "python_on_whales", "pydantic", "yaml")
+
+
+def imported_by(*modules: str) -> list[str]:
+    """Which of the heavy packages are in memory after importing these modules."""
+    code = (
+        "import importlib, sys\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout.split()
+
+
+def test_the_test_sees_an_import() -> None:
+    assert imported_by("yaml") == ["yaml"]
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        (("orchestrator",), []),
+        (("orchestrator.cli",), []),
+        (("orchestrator.looking", "orchestrator.teardown"), []),
+        (("orchestrator.teardown", "orchestrator.engines.docker"), []),
+        (("orchestrator.run",), ["pydantic", "yaml"]),
+        (("orchestrator.verbs",), ["pydantic", "yaml"]),
+    ],
+)
+def test_a_verb_imports_no_more_than_it_needs(modules: tuple[str, ...], heavy: list[str]) -> None:
+    assert imported_by(*modules) == heavy
