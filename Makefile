@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PLAYBOOK ?= playbooks/two-rank.yaml
 PYTEST_ARGS ?=
 
-.PHONY: help setup engine demo test lint unit contract e2e bench docs clean
+.PHONY: help setup engine busybox demo test lint unit contract e2e bench docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ setup: $(VENV)/.orchestrate ## make the virtual environment and install orchestr
 
 engine: ## get a Docker engine going
 	@docker/setup.sh
+
+busybox: # tests and benchmarks make a small image of it
+	@docker/busybox.sh
 
 demo: $(VENV)/.orchestrate ## run the two-rank playbook; without Docker, on the embedded engine
 	@if docker/setup.sh; then \
@@ -27,7 +30,7 @@ demo: $(VENV)/.orchestrate ## run the two-rank playbook; without Docker, on the 
 	    $(BIN)/orchestrate apply --engine local $(PLAYBOOK); \
 	fi
 
-test: $(VENV)/.dev $(VENV)/.train engine lint ## run every check and every test
+test: $(VENV)/.dev $(VENV)/.train engine busybox lint ## run every check and every test
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## style, types and layers
@@ -39,13 +42,13 @@ lint: $(VENV)/.dev ## style, types and layers
 unit: $(VENV)/.dev ## tests of pure code, no engine needed
 	@$(BIN)/pytest tests/unit $(PYTEST_ARGS)
 
-contract: $(VENV)/.dev engine ## what every engine must pass
+contract: $(VENV)/.dev engine busybox ## what every engine must pass
 	@$(BIN)/pytest tests/contract $(PYTEST_ARGS)
 
-e2e: $(VENV)/.dev $(VENV)/.train engine ## real engines, real trainer
+e2e: $(VENV)/.dev $(VENV)/.train engine busybox ## real engines, real trainer
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
 
-bench: $(VENV)/.dev engine ## compare with a shell script and Compose; writes docs/performance.md
+bench: $(VENV)/.dev engine busybox ## compare with a shell script and Compose; writes docs/performance.md
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 docs: $(VENV)/.orchestrate ## regenerate what docs/ has from the models

@@ -54,7 +54,7 @@ def docker_engine() -> Engine:
     """Docker, as the `docker` command sees it."""
     from orchestrator.engines.docker import DockerEngine
 
-    return DockerEngine(cache_dir=cache_folder())
+    return DockerEngine(cache_dir=cache_folder() / "images")
 
 
 def local_engine() -> Engine:

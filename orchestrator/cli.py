@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -170,7 +170,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     context: typer.Context,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  (its callback acts)
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
@@ -186,18 +186,16 @@ def _end(code: ExitCode) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the `orchestrate` command."""
     _take_signals()
-    code = run(sys.argv[1:] if argv is None else argv)
-    sys.stdout.flush()
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line; return its exit code. Never lets a traceback out."""
     try:
-        return _int(app(args=list(argv), prog_name="orchestrate", standalone_mode=False))
+        return _run(argv)
     except (OrchestrateError, TyperException) as exc:
         return _refused(exc)
-    except (KeyboardInterrupt, Abort):
+    except (_Interrupted, Abort):
         return _failed(
             "orchestrate: interrupted; what was created stays:"
             " `orchestrate status` shows it, apply goes on from it, destroy removes it",
@@ -211,6 +209,12 @@ def run(argv: Sequence[str]) -> int:
         return _bug(exc)
 
 
+def _run(argv: Sequence[str]) -> int:
+    code = app(args=list(argv), prog_name="orchestrate", standalone_mode=False)
+    sys.stdout.flush()  # here, where a reader that has gone is dealt with
+    return code if isinstance(code, int) else 0
+
+
 def _refused(exc: OrchestrateError | TyperException) -> int:
     match exc:
         case TyperException():
@@ -222,8 +226,8 @@ def _refused(exc: OrchestrateError | TyperException) -> int:
             return _failed(f"orchestrate: {exc}", exc.exit_code)
 
 
-def _int(result: Any) -> int:
-    return result if isinstance(result, int) else 0
+class _Interrupted(BaseException):
+    """Ctrl-C or SIGTERM. Not KeyboardInterrupt, which typer turns into a silent exit."""
 
 
 def _failed(text: str, code: ExitCode) -> int:
@@ -252,7 +256,7 @@ def _take_signals() -> None:
     def wind_down(_signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, leave)
         signal.signal(signal.SIGTERM, leave)
-        raise KeyboardInterrupt
+        raise _Interrupted
 
     signal.signal(signal.SIGINT, wind_down)
     signal.signal(signal.SIGTERM, wind_down)

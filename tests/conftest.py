@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import secrets
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +37,40 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int):  # type: ign
 def repository() -> Path:
     """The checkout."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def busybox_image() -> Iterator[str]:
+    """An image of 2 MB with a shell in it, made from this machine's static busybox.
+
+    It needs no registry and no build: Debian and Ubuntu have it as `busybox-static`, which
+    `make test` installs. Without an engine the test that asks for it fails.
+    """
+    busybox = shutil.which("busybox")
+    assert busybox is not None, "the tests need busybox: apt-get install busybox-static"
+    tag = f"orchestrate-test:{secrets.token_hex(5)}"
+    subprocess.run(
+        ["docker", "import", "-", tag],
+        input=_root_filesystem(Path(busybox)),
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    yield tag
+    subprocess.run(["docker", "rmi", tag], capture_output=True, check=True, timeout=60)
+
+
+def _root_filesystem(busybox: Path) -> bytes:
+    listed = subprocess.run([busybox, "--list"], capture_output=True, check=True, timeout=60)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("bin/busybox")
+        entry.mode = 0o755
+        content = busybox.read_bytes()
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+        for applet in sorted(set(listed.stdout.decode().split()) - {"busybox"}):
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    return archive.getvalue()

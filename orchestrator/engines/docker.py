@@ -8,6 +8,8 @@ and destroying do without, and its import costs as much as ten docker calls.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
@@ -15,11 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from orchestrator.engines import docker_logs
 from orchestrator.engines.base import OnLine, OnLog, Query
 from orchestrator.engines.docker_cli import DockerCli, to_error
+from orchestrator.engines.docker_client import CALL_DEADLINE_S, make_client, typed
 from orchestrator.engines.docker_inspect import (
     image_from_inspect,
     is_ours,
@@ -27,7 +30,11 @@ from orchestrator.engines.docker_inspect import (
     node_from_inspect,
 )
 from orchestrator.engines.docker_options import create_options
-from orchestrator.errors import EngineUnavailable, ImageUnavailable, OrchestrateError
+from orchestrator.errors import (
+    EngineFailed,
+    EngineUnavailable,
+    ImageUnavailable,
+)
 from orchestrator.images.command import Limits as StreamLimits
 from orchestrator.images.command import stream
 from orchestrator.loglines import LogEnd, LogLine
@@ -53,8 +60,9 @@ if TYPE_CHECKING:
 PARALLEL = 8
 """Containers worked on at once: the daemon is the limit, more workers do not help."""
 
-CALL_DEADLINE_S = 60.0
 PULL_DEADLINE_S = 3600.0
+SAVE_DEADLINE_S = 300.0
+MIN_FREE_BYTES = 64 * 1024
 
 TRAITS = EngineTraits(
     name="docker",
@@ -196,20 +204,18 @@ class DockerEngine:
         _in_parallel(start, nodes)
 
     def _create_node(self, node: NodeSpec, identity: RunIdentity) -> None:
-        with _typed(f"creating node {node.name}"):
+        with typed(f"creating node {node.name}"):
             self._client.container.create(
                 node.image or "", list(node.command), **create_options(node, identity)
             )
 
     def _start_node(self, node: NodeSpec) -> None:
-        with _typed(f"starting node {node.name}"):
+        with typed(f"starting node {node.name}"):
             self._client.container.start(node.name)
 
     @cached_property
     def _client(self) -> DockerClient:
-        from python_on_whales import DockerClient
-
-        return DockerClient(client_call=[*_deadline_prefix(), *self._cli.prefix])
+        return make_client(self._cli.prefix)
 
     def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
         """See `Engine.stop_nodes`: one signal call for all, so the grace is waited for once."""
@@ -267,17 +273,34 @@ class DockerEngine:
     def save_log(self, node: ObservedNode, path: Path) -> None:
         """See `Engine.save_log`."""
         part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            subprocess.run(
+        try:
+            with part.open("wb") as file:
+                self._copy_log(node, file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
+        try:
+            done = subprocess.run(
                 [*self._cli.prefix, "logs", node.id],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 check=False,
-                timeout=300,
+                timeout=SAVE_DEADLINE_S,
                 start_new_session=True,
             )
-        part.replace(path)
+        except subprocess.TimeoutExpired as exc:
+            raise EngineUnavailable(
+                f"docker did not hand over the log of {node.name} within {SAVE_DEADLINE_S:g} s"
+            ) from exc
+        if done.returncode == 0:
+            return
+        if shutil.disk_usage(Path(file.name).parent).free < MIN_FREE_BYTES:
+            # docker can only say that a write failed; why is for the disk to tell.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
+        raise EngineFailed(f"docker could not hand over the log of {node.name}")
 
 
 def _wanted(query: Query) -> list[str]:
@@ -337,40 +360,3 @@ def _in_parallel(work: Callable[[NodeSpec], None], nodes: Sequence[NodeSpec]) ->
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-class _typed:  # noqa: N801  (reads as a word where it is used)
-    """Turn what python-on-whales raises inside the block into our types."""
-
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from python_on_whales import ClientNotFoundError, DockerException
-
-        if isinstance(error, DockerException):
-            raise self._mapped(error) from error
-        if isinstance(error, UnicodeDecodeError):
-            raise to_error("docker answered with bytes that are not UTF-8", self._doing) from error
-        if isinstance(error, ClientNotFoundError):
-            raise EngineUnavailable("there is no `docker` command on this machine") from error
-
-    def _mapped(self, error: Any) -> OrchestrateError:
-        if error.return_code in {124, 137}:  # `timeout` ended it, or had to kill it
-            return EngineUnavailable(
-                f"{self._doing}: docker did not answer within {CALL_DEADLINE_S:g} s",
-                fix="see whether the engine is overloaded or hangs (`docker info`)",
-            )
-        return to_error(error.stderr or "", self._doing)
-
-
-def _deadline_prefix() -> list[str]:
-    """`timeout` in front of docker bounds each call and keeps a Ctrl-C from reaching it.
-
-    macOS has none unless coreutils are installed; there a call is as patient as docker.
-    """
-    found = shutil.which("timeout") or shutil.which("gtimeout")
-    return [found, "--kill-after=2", f"{CALL_DEADLINE_S:g}"] if found else []

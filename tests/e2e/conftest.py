@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -103,25 +102,6 @@ def _quoted(script: str) -> str:
     return "'" + script.replace("'", "''") + "'"
 
 
-@pytest.fixture(scope="session")
-def shell_image() -> Iterator[str]:
-    """An image of a few files: busybox, which Debian's busybox-static has as one binary."""
-    tag = "orchestrate-test:busybox"
-    busybox = shutil.which("busybox")
-    assert busybox, "the tests need busybox (Debian: busybox-static)"
-    root = Path("/tmp") / f"orchestrate-test-{uuid.uuid4().hex}"
-    (root / "bin").mkdir(parents=True)
-    shutil.copy(busybox, root / "bin" / "busybox")
-    for name in ("sh", "sleep", "cat", "echo", "kill", "grep", "touch", "id", "wget", "true"):
-        (root / "bin" / name).symlink_to("busybox")
-    (root / "tmp").mkdir(mode=0o1777)
-    archive = subprocess.run(["tar", "-C", root, "-c", "."], capture_output=True, check=True)
-    subprocess.run(["docker", "import", "-", tag], input=archive.stdout, check=True)
-    shutil.rmtree(root)
-    yield tag
-    subprocess.run(["docker", "image", "rm", tag], check=False, capture_output=True)
-
-
 ENGINES = (pytest.param("docker", marks=pytest.mark.docker), "local")
 
 
@@ -131,7 +111,7 @@ def make_desk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callab
     desks: list[Desk] = []
 
     def make(engine: str) -> Desk:
-        image = request.getfixturevalue("shell_image") if engine == "docker" else "unused:1"
+        image = request.getfixturevalue("busybox_image") if engine == "docker" else "unused:1"
         project = f"e2e-{uuid.uuid4().hex[:10]}"
         folder = tmp_path / project
         folder.mkdir()

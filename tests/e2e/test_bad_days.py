@@ -8,9 +8,12 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
 from tests.e2e.conftest import Desk
 from tests.e2e.test_lifecycle import kill_node, node, statuses
 
@@ -26,9 +29,8 @@ def test_a_dead_rank_fails_the_apply_within_two_seconds_and_stops_its_siblings(d
         '{\\"event\\":\\"rank_failed\\",\\"rank\\":1,\\"error_type\\":\\"ValueError\\",'
         '\\"reason\\":\\"no such corpus\\",\\"run_id\\":\\"$ORCHESTRATE_RUN_ID\\"}'
     )
-    dies = f'echo before; echo "{failed}"; date +%s.%N > "$MARK"; exit 3'
-    script = f'if [ "$RANK" = 1 ]; then sleep 1; echo before; echo "{failed}"; exit 3; fi; {WAIT_FOR_PEER}'
-    del dies
+    dies = f'sleep 1; echo before; echo "{failed}"; exit 3'
+    script = f'if [ "$RANK" = 1 ]; then {dies}; fi; {WAIT_FOR_PEER}'
     desk.write(script, health_checks="health_checks: [{joined: {within: 60s}}, completed]")
     ran = desk.apply()
     ended_s = time.time()
@@ -46,9 +48,9 @@ def test_a_dead_rank_fails_the_apply_within_two_seconds_and_stops_its_siblings(d
     assert f"+ start node {node(desk, 1)}  (exited with code 3)" in again.out
 
 
-def _nodes(desk: Desk) -> list[dict[str, object]]:
+def _nodes(desk: Desk) -> list[dict[str, Any]]:
     ran = desk.run("status", "--engine", desk.engine, "--json", desk.project)
-    nodes: list[dict[str, object]] = json.loads(ran.out)["projects"][0]["nodes"]
+    nodes: list[dict[str, Any]] = json.loads(ran.out)["projects"][0]["nodes"]
     return nodes
 
 
@@ -125,23 +127,23 @@ def test_wrong_usage() -> None:
 
 def test_a_second_apply_is_locked_out_while_the_first_runs(desk: Desk) -> None:
     desk.write("sleep 8")
-    first = desk.start("apply", "--engine", desk.engine, "playbook.yaml")
-    _wait_for_nodes(desk)
-    second = desk.apply()
+    with desk.start("apply", "--engine", desk.engine, "playbook.yaml") as first:
+        _wait_for_nodes(desk)
+        second = desk.apply()
+        assert first.wait(timeout=60) == 0
     assert second.code == 8
     assert f"project {desk.project} is being changed by `orchestrate apply`" in second.err
     assert f"process {first.pid}" in second.err
     assert second.took_s < 3.0
-    assert first.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_once_leaves_what_apply_goes_on_from(desk: Desk, signal_number: int) -> None:
     desk.write("sleep 8")
-    first = desk.start("apply", "--engine", desk.engine, "playbook.yaml")
-    _wait_for_nodes(desk)
-    first.send_signal(signal_number)
-    _, err = first.communicate(timeout=10)
+    with desk.start("apply", "--engine", desk.engine, "playbook.yaml") as first:
+        _wait_for_nodes(desk)
+        first.send_signal(signal_number)
+        _, err = first.communicate(timeout=10)
     assert (first.returncode, no_traceback(err)) == (130, True)
     assert "interrupted; what was created stays" in err
     assert [each[1] for each in statuses(desk)] == ["running", "running"]
@@ -151,10 +153,9 @@ def test_interrupted_once_leaves_what_apply_goes_on_from(desk: Desk, signal_numb
 
 def test_killed_while_it_waits_leaves_what_destroy_takes_away(desk: Desk) -> None:
     desk.write("sleep 60", health_checks="health_checks: [{completed: {within: 2m}}]")
-    first = desk.start("apply", "--engine", desk.engine, "playbook.yaml")
-    _wait_for_nodes(desk)
-    first.kill()
-    first.wait(timeout=5)
+    with desk.start("apply", "--engine", desk.engine, "playbook.yaml") as first:
+        _wait_for_nodes(desk)
+        first.kill()
     assert desk.destroy().code == 0
     assert statuses(desk) == []
 
@@ -172,11 +173,11 @@ def test_a_node_that_dies_while_followed_is_seen_at_once(desk: Desk) -> None:
         f"{rank}: {{env: {{MARKER: {desk.project}-marker-{rank}}}}}" for rank in (0, 1)
     )
     desk.write("sleep 60", ranks=desk.ranks("sleep 60", f", per_node: {{{marked}}}"))
-    first = desk.start("apply", "--engine", desk.engine, "playbook.yaml")
-    _wait_for_nodes(desk)
-    kill_node(desk, 0)
-    killed_s = time.monotonic()
-    out, _ = first.communicate(timeout=20)
+    with desk.start("apply", "--engine", desk.engine, "playbook.yaml") as first:
+        _wait_for_nodes(desk)
+        kill_node(desk, 0)
+        killed_s = time.monotonic()
+        out, _ = first.communicate(timeout=20)
     assert first.returncode == 1
     assert time.monotonic() - killed_s < 4.0
     assert "node 0: expected runs, or has ended with 0; found was killed by signal 9" in out
@@ -190,8 +191,8 @@ def test_a_deadline_that_passes_fails_the_check_and_stops_the_gang(desk: Desk) -
     assert [each[1] for each in statuses(desk)] == ["exited", "exited"]
 
 
-def test_a_taken_port_on_the_embedded_engine(make_desk: object) -> None:
-    desk = make_desk("local")  # type: ignore[operator]
+def test_a_taken_port_on_the_embedded_engine(make_desk: Callable[[str], Desk]) -> None:
+    desk = make_desk("local")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -328,13 +329,14 @@ def _sh(*args: str) -> None:
 
 
 def _fill(folder: Path) -> None:
-    with (folder / "ballast").open("wb") as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-                file.flush()
-        except OSError:
-            return
+    file = os.open(folder / "ballast", os.O_WRONLY | os.O_CREAT)
+    try:
+        while os.write(file, b"x" * 4096):
+            pass
+    except OSError:
+        return
+    finally:
+        os.close(file)
 
 
 def _wait_until_exited(desk: Desk) -> None:

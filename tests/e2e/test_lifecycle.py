@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.conftest import Desk
 
 JOINED = (
@@ -155,7 +156,10 @@ def test_destroy_by_the_path_of_a_playbook(desk: Desk) -> None:
     assert desk.run("destroy", "--engine", desk.engine, "playbook.yaml").code == 0
     assert statuses(desk) == []
     again = desk.run("destroy", "--engine", desk.engine, desk.project)
-    assert (again.code, again.out.split(" (")[0].strip()) == (0, f"nothing of {desk.project} is here")
+    assert (again.code, again.out.split(" (")[0].strip()) == (
+        0,
+        f"nothing of {desk.project} is here",
+    )
 
 
 def test_destroy_with_several_projects_wants_a_name(desk: Desk) -> None:
