@@ -22,7 +22,7 @@ from orchestrator.events import (
 )
 from orchestrator.loglines import LogLine
 from orchestrator.plan import BuildImage, Plan, PullImage
-from orchestrator.printable import log_text, printable
+from orchestrator.printable import QUIET_KEYS, log_text, printable
 from orchestrator.recap import object_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Console:
         self._quiet = quiet
         self._logs_since_s = logs_since_s
         self._colours = self._out.isatty() and not os.environ.get("NO_COLOR")
+        self.num_ranks = 1
+        """Ranks in each node: with more than one, lines are prefixed with the node."""
         self.plan: Plan | None = None
         self.done: list[object] = []
         self.failed: list[object] = []
@@ -123,10 +125,12 @@ class Console:
         """Print a line of a node's log, rank-prefixed."""
         if line.at_s < self._logs_since_s:
             return
-        prefix = f"rank {line.node_rank} |"
+        has_one_rank = self.num_ranks == 1
+        prefix = f"{'rank' if has_one_rank else 'node'} {line.node_rank} |"
         if self._colours:
             prefix = f"\x1b[{RANK_COLOURS[line.node_rank % len(RANK_COLOURS)]}m{prefix}\x1b[0m"
-        self.say(f"{prefix} {log_text(line.text, raw=raw)}")
+        quiet = QUIET_KEYS if has_one_rank else QUIET_KEYS - {"rank"}
+        self.say(f"{prefix} {log_text(line.text, raw=raw, quiet=quiet)}")
 
     def show_check(self, result: CheckResult) -> None:
         """Print a check, and for each rank in which it does not hold what came instead."""

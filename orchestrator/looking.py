@@ -109,6 +109,7 @@ def _show_logs(console: Console, placed: Placed, options: LogsOptions) -> None:
     ]
     if not nodes:
         raise NoSuchProject(f"{placed} has no node {options.node}")
+    console.num_ranks = nodes[0].spec.num_ranks
 
     def show(item: LogLine | LogEnd) -> None:
         if isinstance(item, LogLine):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import unicodedata
 
-QUIET_KEYS = frozenset({"event", "timestamp", "level", "rank", "world_size", "run_id"})
-"""Said already by where a line stands, or of no use to a reader."""
+QUIET_KEYS = frozenset({"event", "timestamp", "level", "rank", "world_size", "run_id", "traceback"})
+"""Said already by where a line stands, or of no use to a reader; `logs --raw` shows them."""
 
 
 def printable(text: str) -> str:
@@ -28,8 +28,14 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def log_text(line: bytes, *, raw: bool = False) -> str:
-    """One log line for a reader: a record as `event key=value …`, anything else as it is."""
+def log_text(line: bytes, *, raw: bool = False, quiet: frozenset[str] = QUIET_KEYS) -> str:
+    """One log line for a reader: a record as `event key=value …`, anything else as it is.
+
+    Args:
+        line: as the node wrote it.
+        raw: leave records as they are, too.
+        quiet: keys of records that are left out.
+    """
     text = line.decode("utf-8", "replace").rstrip("\r")
     if raw or not text.startswith("{") or len(text) > 16_384:
         return printable(text)
@@ -43,7 +49,7 @@ def _told(fields: object) -> str:
     """A record in words; empty for JSON that is none."""
     if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
         return ""
-    told = [f"{key}={_short(value)}" for key, value in fields.items() if key not in QUIET_KEYS]
+    told = [f"{key}={_short(value)}" for key, value in fields.items() if key not in quiet]
     return " ".join([fields["event"], *told])
 
 

@@ -51,6 +51,7 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
 
 def _introduce(console: Console, loaded: LoadedPlaybook, engine: Engine, path: Path) -> None:
     ranks = loaded.playbook.ranks
+    console.num_ranks = ranks.nproc_per_node
     console.heading(
         f"PLAYBOOK {path}: {loaded.playbook.name} on {engine.traits.name},"
         f" {ranks.nodes} nodes, world size {ranks.nodes * ranks.nproc_per_node}"

@@ -12,6 +12,7 @@ from trainer.errors import DataError, UsageError
 
 TINY = "tiny"
 BUILTIN_CORPUS = Path(__file__).parent / "data" / "alice.txt"
+DEFAULT_WARMUP_STEPS = 2
 BACKENDS = ("auto", "gloo", "nccl")
 
 
@@ -188,7 +189,11 @@ def _add_data_flags(group: argparse._ArgumentGroup) -> None:
 
 def _add_optim_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--learning-rate", type=_real(0, open_low=True), default=1e-3, help="peak")
-    group.add_argument("--warmup-steps", type=_at_least(0), default=2, help="linear, from 0")
+    group.add_argument(
+        "--warmup-steps",
+        type=_at_least(0),
+        help=f"linear, from 0; default {DEFAULT_WARMUP_STEPS}, less in a shorter run",
+    )
     group.add_argument(
         "--decay", choices=("cosine", "linear", "none"), default="cosine", help="after the warm-up"
     )
@@ -308,7 +313,7 @@ def _config(args: argparse.Namespace) -> Config:
         ),
         optim=OptimConfig(
             args.learning_rate,
-            args.warmup_steps,
+            _warmup_steps(args.warmup_steps, args.max_steps),
             args.decay,
             args.min_lr_ratio,
             args.weight_decay,
@@ -318,6 +323,11 @@ def _config(args: argparse.Namespace) -> Config:
             args.checkpoint_dir, args.checkpoint_every, args.resume, args.export_dir
         ),
     )
+
+
+def _warmup_steps(asked: int | None, max_steps: int) -> int:
+    """The number asked for; else the default, as far as a short run leaves a step to decay."""
+    return min(DEFAULT_WARMUP_STEPS, max_steps - 1) if asked is None else asked
 
 
 def _check(config: Config) -> None:
