@@ -40,12 +40,12 @@ def log_text(line: bytes, *, raw: bool = False, quiet: frozenset[str] = QUIET_KE
     if raw or not text.startswith("{") or len(text) > 16_384:
         return printable(text)
     try:
-        return printable(_told(json.loads(text)) or text)
+        return printable(_told(json.loads(text), quiet) or text)
     except (ValueError, RecursionError):  # no JSON, an integer of thousands of digits, nesting
         return printable(text)
 
 
-def _told(fields: object) -> str:
+def _told(fields: object, quiet: frozenset[str]) -> str:
     """A record in words; empty for JSON that is none."""
     if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
         return ""

@@ -117,8 +117,15 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 
-_EMPTY_WORDS = ("See 'docker", "Run 'docker", "Error: failed to start containers: ")
-"""Lines that follow the reason and do not say it."""
+_EMPTY_WORDS = (
+    "See 'docker",
+    "Run 'docker",
+    "Usage: ",
+    "WARNING: ",
+    "exit status ",
+    "Error: failed to start containers: ",
+)
+"""Lines beside the reason that do not say it."""
 
 
 def to_error(stderr: str, doing: str) -> OrchestrateError:
