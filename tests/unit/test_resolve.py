@@ -1,0 +1,278 @@
+"""Playbook in, desired state out: whole values, on an engine with everything and on a bare one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.engines.docker import TRAITS as DOCKER
+from orchestrator.engines.local import TRAITS as LOCAL
+from orchestrator.errors import InvalidPlaybook
+from orchestrator.images.recipe import BuildRecipe
+from orchestrator.playbook.loader import LoadedPlaybook, load, load_text
+from orchestrator.resolve import build_recipe, resolve
+from orchestrator.state import (
+    Confinement,
+    DesiredState,
+    ImageSpec,
+    Limits,
+    Mount,
+    NetworkSpec,
+    NodeSpec,
+)
+
+HEAD = """\
+version: 1
+name: pair
+image: {tag: app}
+"""
+
+
+def loaded(tmp_path: Path, text: str) -> LoadedPlaybook:
+    return load_text((HEAD + text).encode(), name="pair.yaml", folder=tmp_path)
+
+
+def ranks(text: str) -> str:
+    return f"ranks: {{nodes: 2, command: [python, train.py], {text}}}\n"
+
+
+def common_env(node_rank: int) -> dict[str, str]:
+    return {
+        "LOCAL_RANK": "0",
+        "LOCAL_WORLD_SIZE": "1",
+        "MASTER_ADDR": "two-rank-node-0",
+        "MASTER_PORT": "29500",
+        "NODE_RANK": str(node_rank),
+        "OMP_NUM_THREADS": "1",
+        "ORCHESTRATE_BACKEND": "gloo",
+        "ORCHESTRATE_PROJECT": "two-rank",
+        "ORCHESTRATE_RENDEZVOUS_TIMEOUT_S": "60",
+        "RANK": str(node_rank),
+        "WORLD_SIZE": "2",
+    }
+
+
+def pairs(env: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(env.items()))
+
+
+COMMAND = ("python", "-m", "trainer", "--max-steps", "20")
+
+
+def test_two_rank_on_docker(repository: Path) -> None:
+    two_rank = load(repository / "playbooks" / "two-rank.yaml")
+    recipe = BuildRecipe(
+        tag="qwen-fsdp:local",
+        context=repository,
+        dockerfile=repository / "docker" / "Dockerfile",
+        requirements=repository / "docker" / "requirements.txt",
+    )
+    assert resolve(two_rank, DOCKER, build_inputs="v1:x", writer="7:7") == DesiredState(
+        project="two-rank",
+        image=ImageSpec("qwen-fsdp:local", "missing", recipe, "v1:x"),
+        network=NetworkSpec("two-rank-net", internal=True, external=False),
+        nodes=tuple(
+            NodeSpec(
+                node_rank=rank,
+                num_ranks=1,
+                name=f"two-rank-node-{rank}",
+                command=COMMAND,
+                image="qwen-fsdp:local",
+                env=pairs(common_env(rank) | {"NVIDIA_VISIBLE_DEVICES": "void"}),
+                mounts=(),
+                limits=Limits(cpus=1.0, memory_bytes=2 * 2**30, shm_bytes=256 * 2**20, pids=512),
+                user=None,
+                network="two-rank-net",
+                confinement=Confinement(("ALL",), True, privileged=False),
+                workdir=None,
+            )
+            for rank in range(2)
+        ),
+        playbook=str(repository / "playbooks" / "two-rank.yaml"),
+        playbook_digest=two_rank.digest,
+    )
+
+
+def test_two_rank_on_the_embedded_engine(repository: Path) -> None:
+    two_rank = load(repository / "playbooks" / "two-rank.yaml")
+    local = {"MASTER_ADDR": "127.0.0.1", **LOCAL.node_env}
+    assert resolve(two_rank, LOCAL, writer="7:7") == DesiredState(
+        project="two-rank",
+        image=None,
+        network=None,
+        nodes=tuple(
+            NodeSpec(
+                node_rank=rank,
+                num_ranks=1,
+                name=f"two-rank-node-{rank}",
+                command=COMMAND,
+                image=None,
+                env=pairs(common_env(rank) | local),
+                limits=Limits(),
+                user=None,
+                network=None,
+                confinement=None,
+                workdir=str(repository / "playbooks"),
+            )
+            for rank in range(2)
+        ),
+        playbook=str(repository / "playbooks" / "two-rank.yaml"),
+        playbook_digest=two_rank.digest,
+    )
+
+
+def test_limits_that_are_left_out(tmp_path: Path) -> None:
+    state = resolve(loaded(tmp_path, ranks("")), DOCKER)
+    limits = Limits(cpus=None, memory_bytes=None, shm_bytes=2**30, pids=4096)
+    assert [node.limits for node in state.nodes] == [limits, limits]
+
+
+def test_what_differs_for_one_node(tmp_path: Path) -> None:
+    text = ranks(
+        "env: {A: all, B: all}, resources: {cpus: 1.0, memory: 1GiB, pids: 99}, "
+        "per_node: {1: {env: {A: one, C: one}, resources: {cpus: 0.5, shm_size: 8MiB}}}"
+    )
+    first, second = resolve(loaded(tmp_path, text), DOCKER).nodes
+    plain = resolve(loaded(tmp_path, ranks("")), DOCKER).nodes
+    assert first == replace(
+        plain[0],
+        env=pairs(dict(plain[0].env) | {"A": "all", "B": "all"}),
+        limits=Limits(1.0, 2**30, 2**30, 99),
+    )
+    assert second == replace(
+        plain[1],
+        env=pairs(dict(plain[1].env) | {"A": "one", "B": "all", "C": "one"}),
+        limits=Limits(0.5, 2**30, 8 * 2**20, 99),
+    )
+
+
+def test_a_node_that_differs_in_its_variables_alone_keeps_the_limits(tmp_path: Path) -> None:
+    text = ranks("resources: {pids: 99}, per_node: {0: {env: {A: x}}}")
+    limits = Limits(None, None, 2**30, 99)
+    assert [node.limits for node in resolve(loaded(tmp_path, text), DOCKER).nodes] == [
+        limits,
+        limits,
+    ]
+
+
+WRAPPED = (
+    "torchrun",
+    "--nnodes=2",
+    "--node-rank=1",
+    "--nproc-per-node=2",
+    "--master-addr=pair-node-0",
+    "--master-port=29501",
+)
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "[python, -m, trainer, --lr, '1']": ("-m", "trainer", "--lr", "1"),
+    "[python3, train.py, -v]": ("train.py", "-v"),
+    "[python, -c, 'print(1)']": ("--no-python", "python", "-c", "print(1)"),
+    "[python, -u, train.py]": ("--no-python", "python", "-u", "train.py"),
+    "[python]": ("--no-python", "python"),
+    "[./train.sh, python]": ("--no-python", "./train.sh", "python"),
+    "[/usr/bin/python3, train.py]": ("--no-python", "/usr/bin/python3", "train.py"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_several_ranks_a_node_are_started_by_torchrun(tmp_path: Path, command: str) -> None:
+    text = (
+        f"ranks: {{nodes: 2, nproc_per_node: 2, command: {command}}}\nrendezvous: {{port: 29501}}\n"
+    )
+    node = resolve(loaded(tmp_path, text), DOCKER).nodes[1]
+    assert node.command == (*WRAPPED, *COMMANDS[command])
+    told = {name: value for name, value in node.env if "RANK" in name or "WORLD" in name}
+    assert told == {"NODE_RANK": "1", "WORLD_SIZE": "4"}
+    assert list(node.ranks) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("user", "mode", "writer", "expected"),
+    [
+        ("", "true", "7:8", None),
+        ("", "false", "7:8", "7:8"),
+        ("", "false", None, None),
+        ("user: 1000,", "false", "7:8", "1000"),
+        ("user: 0,", "false", "7:8", "0"),
+        ("user: '5:6',", "true", "7:8", "5:6"),
+        ("user: trainer,", "true", None, "trainer"),
+    ],
+)
+def test_a_writable_mount_has_nodes_run_as_who_runs_apply(
+    tmp_path: Path, user: str, mode: str, writer: str | None, expected: str | None
+) -> None:
+    (tmp_path / "out").mkdir()
+    text = ranks(f"{user} mounts: [{{source: out, target: /out, read_only: {mode}}}]")
+    state = resolve(loaded(tmp_path, text), DOCKER, writer=writer)
+    assert [node.user for node in state.nodes] == [expected, expected]
+
+
+def test_mounts_are_absolute_without_links_and_sorted(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    text = ranks("mounts: [{source: ./b, target: /b}, {source: link, target: /a}]")
+    expected = (
+        Mount(str(tmp_path / "a"), "/a", read_only=True),
+        Mount(str(tmp_path / "b"), "/b", read_only=True),
+    )
+    assert [node.mounts for node in resolve(loaded(tmp_path, text), DOCKER).nodes] == [
+        expected,
+        expected,
+    ]
+
+
+def test_mounts_on_the_embedded_engine_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    playbook = loaded(tmp_path, ranks("mounts: [{source: data, target: /data}]"))
+    with pytest.raises(InvalidPlaybook) as caught:
+        resolve(playbook, LOCAL)
+    assert str(caught.value) == (
+        f"{tmp_path / 'pair.yaml'}:1:1: ranks.mounts: the local engine has no file system of its "
+        "own to mount into; use --engine docker, or paths that exist on this machine"
+    )
+
+
+NETWORKS = {
+    "": NetworkSpec("pair-net"),
+    "network: {internal: false}\n": NetworkSpec("pair-net", internal=False),
+    "network: {name: lab, external: true}\n": NetworkSpec("lab", external=True),
+}
+
+
+@pytest.mark.parametrize("text", NETWORKS)
+def test_the_network(tmp_path: Path, text: str) -> None:
+    state = resolve(loaded(tmp_path, text + ranks("")), DOCKER)
+    wanted = NETWORKS[text]
+    assert (state.network, [node.network for node in state.nodes]) == (wanted, [wanted.name] * 2)
+
+
+def test_the_rendezvous_as_given(tmp_path: Path) -> None:
+    text = ranks("") + "rendezvous: {backend: gloo, port: 12345, timeout: 1m30s}\n"
+    env = dict(resolve(loaded(tmp_path, text), DOCKER).nodes[1].env)
+    given = (env["ORCHESTRATE_BACKEND"], env["MASTER_PORT"])
+    assert (*given, env["ORCHESTRATE_RENDEZVOUS_TIMEOUT_S"]) == ("gloo", "12345", "90")
+
+
+def test_an_image_that_is_not_built_has_no_recipe(tmp_path: Path) -> None:
+    playbook = loaded(tmp_path, ranks(""))
+    image = resolve(playbook, DOCKER).image
+    assert (build_recipe(playbook), image) == (None, ImageSpec("app"))
+
+
+def test_a_recipe_is_absolute_and_sorted(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "Dockerfile").write_text("FROM scratch\n")
+    text = (
+        "version: 1\nname: pair\n"
+        "image: {tag: app, build: {context: src, args: {B: '2', A: '1'}}}\n" + ranks("")
+    )
+    playbook = load_text(text.encode(), name="pair.yaml", folder=tmp_path)
+    assert build_recipe(playbook) == BuildRecipe(
+        tag="app",
+        context=tmp_path / "src",
+        dockerfile=tmp_path / "src" / "Dockerfile",
+        args=(("A", "1"), ("B", "2")),
+    )
