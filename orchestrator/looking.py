@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -11,10 +12,18 @@ from typing import Any
 from orchestrator.archive import saved_logs
 from orchestrator.choose import EngineName, engines_for, state_folder
 from orchestrator.console import Console
+from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, NoSuchProject
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state import ObservedNode
-from orchestrator.teardown import Destroyed, Placed, destroy, find_projects, select
+from orchestrator.teardown import (
+    Destroyed,
+    Placed,
+    candidates,
+    destroy,
+    find_projects,
+    select,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,24 +157,33 @@ def _show_saved(
 def destroy_verb(target: str | None, options: DestroyOptions) -> ExitCode:
     """Remove projects and print what went."""
     console = Console(quiet=options.as_json)
-    found = find_projects(engines_for(options.engine, console.say_error))
-    chosen = found if options.every else select(found, target)
-    if not chosen:
-        listed = ", ".join(str(placed) for placed in found)
-        others = f" (projects here: {listed})" if listed else ""
-        console.say(f"nothing of {target or 'any project'} is here{others}")
-    destroyed = []
-    for placed in chosen:
-        console.heading(f"DESTROY {placed}")
-        done = destroy(placed, state_folder() / "locks", console.tell, grace_s=options.grace_s)
-        destroyed.append(_destroyed_document(done))
+    engines = engines_for(options.engine, console.say_error)
+    chosen = find_projects(engines) if options.every else candidates(engines, target)
+    destroyed = [
+        done for placed in chosen if not (done := _destroy(console, placed, options)).plan.is_empty
+    ]
+    if not destroyed:
+        console.say(f"nothing of {target or 'any project'} is here{_others(engines)}")
+    if options.as_json:
+        documents = [_destroyed_document(done) for done in destroyed]
+        print(json.dumps({"destroyed": documents}, indent=2))  # noqa: T201
+    return ExitCode.CONVERGED
+
+
+def _destroy(console: Console, placed: Placed, options: DestroyOptions) -> Destroyed:
+    folder = state_folder() / "locks"
+    done = destroy(placed, folder, console.tell, grace_s=options.grace_s)
+    if not done.plan.is_empty:
         console.heading(
-            f"RECAP {placed}: ok=0 changed={destroyed[-1]['changed']} failed=0 skipped=0"
+            f"RECAP {placed}: ok=0 changed={len(done.plan.actions)} failed=0 skipped=0"
             f"  ({done.took_s:.1f} s)"
         )
-    if options.as_json:
-        print(json.dumps({"destroyed": destroyed}, indent=2))  # noqa: T201
-    return ExitCode.CONVERGED
+    return done
+
+
+def _others(engines: Sequence[Engine]) -> str:
+    listed = ", ".join(str(placed) for placed in find_projects(engines))
+    return f" (projects here: {listed})" if listed else ""
 
 
 def _destroyed_document(done: Destroyed) -> dict[str, Any]:

@@ -164,14 +164,13 @@ def _watched(request: Request, desired: DesiredState, sink: Sink = lambda _: Non
 def _follow(request: Request, desired: DesiredState, sink: Sink) -> Judgement:
     """Wait for the checks; when one fails, stop the gang unless the playbook says to keep it."""
     engine = request.engine
-    nodes = engine.observe_nodes(desired.project)
-    judgement = watch(_watched(request, desired, sink), nodes)
+    judgement = watch(_watched(request, desired, sink), engine.observe_nodes(desired.project))
+    nodes = judgement.run.nodes
     if not judgement.holds and request.loaded.playbook.on_failure == "stop":
         began_s = time.monotonic()
-        stopped = stop_gang(engine, desired.project, grace_s=FAILED_GRACE_S)
-        if stopped:
+        if stopped := stop_gang(engine, desired.project, grace_s=FAILED_GRACE_S):
             names = tuple(node.name for node in stopped)
             sink(GangStopped(names, time.monotonic() - began_s))
-    ended = [n for n in engine.observe_nodes(desired.project) if not n.is_active]
-    save_logs(engine, ended)
+        nodes = engine.observe_nodes(desired.project)
+    save_logs(engine, [node for node in nodes if not node.is_active])
     return judgement

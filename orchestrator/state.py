@@ -7,13 +7,14 @@ named here, on the object itself: there is no state file to lose.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from orchestrator.images.recipe import BuildRecipe
+if TYPE_CHECKING:
+    from orchestrator.images.recipe import BuildRecipe
 
 LABEL_PROJECT = "orchestrate.project"
 LABEL_NODE_RANK = "orchestrate.node_rank"
@@ -116,6 +117,8 @@ def _shown(number: float | None) -> str:
 
 def spec_hash(spec: NodeSpec) -> str:
     """`v1:sha256…` over the flattened spec. The version guards old labels when fields are added."""
+    import hashlib  # loads OpenSSL: only who starts nodes pays for it
+
     text = json.dumps(spec_fields(spec), sort_keys=True, ensure_ascii=True)
     return f"v1:sha256{hashlib.sha256(text.encode()).hexdigest()}"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator.engines.base import Engine, Query
 from orchestrator.errors import EngineFailed, NoSuchProject
 from orchestrator.events import PlanMade, Sink
-from orchestrator.executor import STOP_GRACE_S, Execution, execute
+from orchestrator.executor import Execution, execute
 from orchestrator.lock import project_lock
 from orchestrator.plan import Plan
 from orchestrator.planner import make_destroy_plan
@@ -44,6 +44,18 @@ class Destroyed:
 def find_projects(engines: Sequence[Engine]) -> tuple[Placed, ...]:
     """Every project on these engines."""
     return tuple(Placed(engine, each) for engine in engines for each in engine.projects())
+
+
+def candidates(engines: Sequence[Engine], target: str | None) -> tuple[Placed, ...]:
+    """The projects that a user may mean; a name needs no search, each engine is just asked.
+
+    Args:
+        engines: where to look.
+        target: as for `select`.
+    """
+    if target is not None and not is_path(target):
+        return tuple(Placed(engine, ProjectSummary(target)) for engine in engines)
+    return select(find_projects(engines), target)
 
 
 def select(found: Sequence[Placed], target: str | None) -> tuple[Placed, ...]:
@@ -86,6 +98,8 @@ def destroy(placed: Placed, lock_folder: Path, sink: Sink, *, grace_s: float) ->
     engine, project = placed.engine, placed.summary.name
     with project_lock(lock_folder, engine.traits.name, project, doing="destroy"):
         plan = make_destroy_plan(engine.observe(Query(project)))
+        if plan.is_empty:
+            return Destroyed(placed, plan, time.monotonic() - began_s)
         sink(PlanMade(plan))
         identity = RunIdentity(project, run_id="", run_dir="")
         execute(plan, Execution(engine, identity, sink, grace_s=grace_s))
@@ -95,6 +109,3 @@ def destroy(placed: Placed, lock_folder: Path, sink: Sink, *, grace_s: float) ->
                 fix="run destroy once more",
             )
     return Destroyed(placed, plan, time.monotonic() - began_s)
-
-
-__all__ = ["STOP_GRACE_S", "Destroyed", "Placed", "destroy", "find_projects", "is_path", "select"]
