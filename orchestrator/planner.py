@@ -255,7 +255,7 @@ def _spec_changes(
     if image is not None or wanted.image is None:
         return changes
     # The image is gone: what is there and not asked for may well be what it gave the node.
-    return tuple(change for change in changes if change.new)
+    return tuple(change for change in changes if change.new is not None)
 
 
 def _status_cause(found: ObservedNode) -> str:

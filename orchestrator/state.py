@@ -297,14 +297,15 @@ class ProjectSummary:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that differs. An empty side means: not set."""
+    """One field that differs. None means: not set; only a variable can be set to nothing."""
 
     field: str
-    old: str
-    new: str
+    old: str | None
+    new: str | None
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.old or '(none)'} -> {self.new or '(none)'}"
+        old, new = ("(none)" if side is None else side or '""' for side in (self.old, self.new))
+        return f"{self.field}: {old} -> {new}"
 
 
 def field_changes(found: NodeSpec, wanted: NodeSpec) -> tuple[FieldChange, ...]:
@@ -312,10 +313,16 @@ def field_changes(found: NodeSpec, wanted: NodeSpec) -> tuple[FieldChange, ...]:
     old, new = spec_fields(found), spec_fields(wanted)
     names = (*new, *(name for name in old if name not in new))
     return tuple(
-        FieldChange(name, old.get(name, ""), new.get(name, ""))
+        FieldChange(name, _set(old, name), _set(new, name))
         for name in names
-        if old.get(name, "") != new.get(name, "")
+        if _set(old, name) != _set(new, name)
     )
+
+
+def _set(fields: Mapping[str, str], name: str) -> str | None:
+    """A field's text, None where it is not set."""
+    text = fields.get(name)
+    return text if text or name.startswith("env.") else None
 
 
 @dataclass(frozen=True, slots=True)

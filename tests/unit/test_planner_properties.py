@@ -22,8 +22,12 @@ from orchestrator.state import (
     Mount,
     NetworkSpec,
     NodeStatus,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedNode,
     ObservedState,
     sorted_env,
+    spec_hash,
 )
 from tests.unit.fakes import PROJECT, World, desired_state, on_every_node
 from tests.unit.test_planner import RECIPE
@@ -209,16 +213,26 @@ def _not_ours(plan: Plan, world: World) -> list[str]:
 
 
 def test_planning_takes_time_linear_in_the_nodes() -> None:
-    small, large = (_num_steps(_diverged(num_nodes)) for num_nodes in (200, 2_000))
+    small, large = (_num_steps(_diverged(num_nodes)) for num_nodes in (1_000, 10_000))
     assert 5 * small < large < 15 * small
 
 
 def _diverged(num_nodes: int) -> Callable[[], Plan]:
     desired = desired_state(num_nodes)
-    world = World()
-    world.carry_out(make_plan(desired, world.observe(desired)))
-    world.end(num_nodes - 1, 1)
-    observed = world.observe(desired)
+    nodes = tuple(
+        ObservedNode(
+            f"id-{spec.node_rank}",
+            spec,
+            "run-1",
+            spec_hash(spec),
+            NodeStatus.EXITED,
+            exit_code=int(spec.node_rank == num_nodes - 1),
+            image_id="sha256:1",
+        )
+        for spec in desired.nodes
+    )
+    networks = (ObservedNetwork("n1", f"{PROJECT}-net", True, PROJECT),)
+    observed = ObservedState(PROJECT, ObservedImage("app:1", "sha256:1"), networks, nodes)
     return lambda: make_plan(desired, observed)
 
 

@@ -134,22 +134,32 @@ def test_a_spec_is_flattened_to_text() -> None:
 def test_changes_are_named_field_by_field() -> None:
     wanted = replace(
         FULL,
-        env=(("A", "2"), ("C", "3")),
+        env=(("A", "2"), ("C", "3"), ("D", "")),
         mounts=FULL.mounts[:1],
         limits=replace(FULL.limits, cpus=2.0, pids=None),
         user=None,
     )
     changes = field_changes(FULL, wanted)
     assert changes == (
-        FieldChange("user", "1000:1000", ""),
+        FieldChange("user", "1000:1000", None),
         FieldChange("cpus", "0.5", "2"),
-        FieldChange("pids", "512", ""),
+        FieldChange("pids", "512", None),
         FieldChange("env.A", "1", "2"),
-        FieldChange("env.C", "", "3"),
-        FieldChange("mounts./out", "/out (rw)", ""),
+        FieldChange("env.C", None, "3"),
+        FieldChange("env.D", None, ""),
+        FieldChange("env.B", "", None),
+        FieldChange("mounts./out", "/out (rw)", None),
     )
-    assert str(changes[0]) == "user: 1000:1000 -> (none)"
-    assert str(changes[4]) == "env.C: (none) -> 3"
+    assert [str(change) for change in changes] == [
+        "user: 1000:1000 -> (none)",
+        "cpus: 0.5 -> 2",
+        "pids: 512 -> (none)",
+        "env.A: 1 -> 2",
+        "env.C: (none) -> 3",
+        'env.D: (none) -> ""',
+        'env.B: "" -> (none)',
+        "mounts./out: /out (rw) -> (none)",
+    ]
 
 
 def test_equal_specs_have_no_changes() -> None:
