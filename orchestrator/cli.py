@@ -1,6 +1,8 @@
 """The command line: parse, call, print, exit. The only module that prints or exits.
 
-What a verb needs is imported when it runs, so that none pays for another.
+What a verb needs is imported when it runs, so that none pays for another. Click rather
+than typer, which builds pydantic validators for every option: a tenth of a second that
+destroy, status and logs have no other use for.
 """
 
 from __future__ import annotations
@@ -8,179 +10,180 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import time
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Any, TypeVar
 
-import typer
-from typer.exceptions import Abort, TyperException
+import click
 
+from orchestrator import __version__
 from orchestrator.choose import EngineName
 from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
 
 EXIT_CODES = """
-Exit codes: 0 converged · 1 a check did not hold or a node failed · 2 changes pending
-(plan --exit-code) · 3 invalid playbook · 4 engine not reachable · 5 image not to be had ·
-6 name taken · 7 node not started · 8 locked by another apply or destroy · 9 no such project ·
-10 disk full · 11 port or address trouble · 12 the engine failed · 64 wrong usage ·
-70 a bug · 130 interrupted
+\b
+Exit codes:
+   0 converged                        8 locked by another apply or destroy
+   1 a check failed, or a node        9 no such project
+   2 changes pending (--exit-code)   10 disk full
+   3 invalid playbook                11 port or address trouble
+   4 engine not reachable            12 the engine failed
+   5 image not to be had             64 wrong usage
+   6 name taken                      70 a bug
+   7 node not started               130 interrupted
 """
 
-app = typer.Typer(
-    name="orchestrate",
-    help="Simulate multi-node PyTorch training on one machine, from a playbook, with proof.",
-    epilog=EXIT_CODES,
-    invoke_without_command=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _engine_option(command: Command) -> Command:
+    return click.option(
+        "--engine",
+        type=click.Choice([name.value for name in EngineName]),
+        default=EngineName.AUTO.value,
+        show_default=True,
+        callback=lambda _context, _option, value: EngineName(value),
+        help="Where nodes run; auto is Docker if it answers, else local.",
+    )(command)
+
+
+_playbook = click.argument("playbook", type=click.Path(path_type=Path))
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
 )
 
-PlaybookArg = Annotated[Path, typer.Argument(metavar="PLAYBOOK", help="The playbook's YAML file.")]
-EngineOpt = Annotated[
-    EngineName,
-    typer.Option("--engine", help="Where nodes run; auto is Docker if it answers, else local."),
-]
-JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="orchestrate", message="%(prog)s %(version)s")
+def app() -> None:
+    """Test multi-node PyTorch training on one machine, from a playbook, with proof."""
 
 
 @app.command()
-def apply(
-    playbook: PlaybookArg,
-    engine: EngineOpt = EngineName.AUTO,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Return once the nodes run; check nothing.")
-    ] = False,
-    rerun: Annotated[
-        bool, typer.Option("--rerun", help="Run again, although the last run finished.")
-    ] = False,
-    as_json: JsonOpt = False,
-) -> None:
-    """Bring the cluster to what PLAYBOOK declares, and wait until its checks hold."""
+@_playbook
+@_engine_option
+@click.option("--detach", is_flag=True, help="Return once the nodes run; check nothing.")
+@click.option("--rerun", is_flag=True, help="Run again, although the last run finished.")
+@_json
+def apply(playbook: Path, engine: EngineName, detach: bool, rerun: bool, as_json: bool) -> ExitCode:
+    """Bring the cluster to what PLAYBOOK declares.
+
+    Builds or pulls the image, creates the network and the nodes, follows their logs, and exits
+    with 0 only if every check held. Applied again it changes nothing.
+    """
     from orchestrator.verbs import ApplyOptions, apply_verb
 
-    _end(apply_verb(playbook, ApplyOptions(engine, detach, rerun, as_json)))
+    return apply_verb(playbook, ApplyOptions(engine, detach, rerun, as_json))
 
 
 @app.command()
+@_playbook
+@_engine_option
+@click.option("--rerun", is_flag=True, help="Plan for a new run.")
+@click.option("--exit-code", is_flag=True, help="Exit with 2 when there is something to do.")
+@_json
 def plan(
-    playbook: PlaybookArg,
-    engine: EngineOpt = EngineName.AUTO,
-    rerun: Annotated[bool, typer.Option("--rerun", help="Plan for a new run.")] = False,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 2 when there is something to do.")
-    ] = False,
-    as_json: JsonOpt = False,
-) -> None:
-    """Show what apply would do, and do nothing."""
+    playbook: Path, engine: EngineName, rerun: bool, exit_code: bool, as_json: bool
+) -> ExitCode:
+    """Show what apply would do and why, and do nothing."""
     from orchestrator.verbs import plan_verb
 
     is_empty = plan_verb(playbook, engine, rerun=rerun, as_json=as_json)
-    _end(ExitCode.CHANGES_PENDING if exit_code and not is_empty else ExitCode.CONVERGED)
+    return ExitCode.CHANGES_PENDING if exit_code and not is_empty else ExitCode.CONVERGED
 
 
 @app.command()
-def verify(
-    playbook: PlaybookArg, engine: EngineOpt = EngineName.AUTO, as_json: JsonOpt = False
-) -> None:
-    """Judge the run that is there by its logs, without waiting or changing anything."""
+@_playbook
+@_engine_option
+@_json
+def verify(playbook: Path, engine: EngineName, as_json: bool) -> ExitCode:
+    """Judge the run that is there by its logs.
+
+    Waits for nothing and changes nothing.
+    """
     from orchestrator.verbs import verify_verb
 
-    _end(verify_verb(playbook, engine, as_json=as_json))
+    return verify_verb(playbook, engine, as_json=as_json)
 
 
 @app.command()
-def validate(playbook: PlaybookArg, as_json: JsonOpt = False) -> None:
+@_playbook
+@_json
+def validate(playbook: Path, as_json: bool) -> ExitCode:
     """Check PLAYBOOK and name every fault in it, with line and column."""
     from orchestrator.verbs import validate_verb
 
-    _end(validate_verb(playbook, as_json=as_json))
+    return validate_verb(playbook, as_json=as_json)
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the playbook language, for editors."""
+def schema() -> ExitCode:
+    """Print the JSON Schema of the playbook language."""
     from orchestrator.verbs import schema_verb
 
-    schema_verb()
+    return schema_verb()
 
 
 @app.command()
-def status(
-    project: Annotated[str | None, typer.Argument(help="One project; all without it.")] = None,
-    engine: EngineOpt = EngineName.AUTO,
-    as_json: JsonOpt = False,
-) -> None:
-    """Show the nodes of every project, or of one."""
+@click.argument("project", required=False)
+@_engine_option
+@_json
+def status(project: str | None, engine: EngineName, as_json: bool) -> ExitCode:
+    """Show the nodes of every project, or of one.
+
+    PROJECT is a name or a playbook.
+    """
     from orchestrator.looking import status_verb
 
-    _end(status_verb(project, engine, as_json=as_json))
+    return status_verb(project, engine, as_json=as_json)
 
 
 @app.command()
+@click.argument("project", required=False)
+@click.option("--node", type=click.IntRange(min=0), help="One node, by its rank.")
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
+@click.option("--raw", is_flag=True, help="Show records as the JSON they are.")
+@_engine_option
 def logs(
-    project: Annotated[
-        str | None, typer.Argument(help="Project or playbook; the only one there is without it.")
-    ] = None,
-    node: Annotated[
-        int | None, typer.Option("--node", help="One node, by its rank.", min=0)
-    ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Records as the JSON they are.")] = False,
-    engine: EngineOpt = EngineName.AUTO,
-) -> None:
-    """Show what the nodes wrote, rank-prefixed; kept logs when the nodes are gone."""
+    project: str | None, node: int | None, follow: bool, raw: bool, engine: EngineName
+) -> ExitCode:
+    """Show what the nodes wrote, rank-prefixed.
+
+    When the nodes are gone, the logs that were kept of their last run. PROJECT is a name or a playbook; without it, the only project there is.
+    """
     from orchestrator.looking import LogsOptions, logs_verb
 
-    _end(logs_verb(project, LogsOptions(engine, node, follow, raw)))
+    return logs_verb(project, LogsOptions(engine, node, follow, raw))
 
 
 @app.command()
+@click.argument("project", required=False, metavar="[PLAYBOOK|NAME]")
+@click.option("--all", "every", is_flag=True, help="Every project.")
+@_engine_option
+@click.option(
+    "--grace",
+    "grace_s",
+    type=click.FloatRange(min=0.0, max=3600.0),
+    default=5.0,
+    show_default=True,
+    help="Seconds between SIGTERM and SIGKILL, for all nodes at once.",
+)
+@_json
 def destroy(
-    project: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[PLAYBOOK|NAME]", help="What to destroy; the only project there is without it."
-        ),
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every project.")] = False,
-    engine: EngineOpt = EngineName.AUTO,
-    grace_s: Annotated[
-        float, typer.Option("--grace", help="Seconds between SIGTERM and SIGKILL.", min=0.0)
-    ] = 5.0,
-    as_json: JsonOpt = False,
-) -> None:
-    """Remove every object of a project; logs stay in .orchestrate/runs."""
+    project: str | None, every: bool, engine: EngineName, grace_s: float, as_json: bool
+) -> ExitCode:
+    """Remove every object of a project.
+
+    The nodes' logs stay in .orchestrate/runs. Without a name it takes the only project there is; with several it lists them and removes
+    none. It goes by labels alone, so the playbook need not be there any more.
+    """
     from orchestrator.looking import DestroyOptions, destroy_verb
 
-    _end(destroy_verb(project, DestroyOptions(every, engine, grace_s, as_json)))
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from orchestrator import __version__
-
-        typer.echo(f"orchestrate {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    context: typer.Context,
-    version: Annotated[  # noqa: ARG001  (its callback acts)
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        _end(ExitCode.USAGE)
-
-
-def _end(code: ExitCode) -> None:
-    raise typer.Exit(int(code))
+    if every and project is not None:
+        raise click.UsageError("give a project or --all, not both")
+    return destroy_verb(project, DestroyOptions(every, engine, grace_s, as_json))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -193,9 +196,9 @@ def run(argv: Sequence[str]) -> int:
     """Run one command line; return its exit code. Never lets a traceback out."""
     try:
         return _run(argv)
-    except (OrchestrateError, TyperException) as exc:
+    except (OrchestrateError, click.ClickException) as exc:
         return _refused(exc)
-    except (_Interrupted, Abort):
+    except (_Interrupted, click.Abort):
         return _failed(
             "orchestrate: interrupted; what was created stays:"
             " `orchestrate status` shows it, apply goes on from it, destroy removes it",
@@ -215,9 +218,9 @@ def _run(argv: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _refused(exc: OrchestrateError | TyperException) -> int:
+def _refused(exc: OrchestrateError | click.ClickException) -> int:
     match exc:
-        case TyperException():
+        case click.ClickException():
             wrong = exc.format_message().rstrip(".")
             return _failed(f"orchestrate: {wrong}; see `orchestrate --help`", ExitCode.USAGE)
         case InvalidPlaybook():
@@ -227,7 +230,7 @@ def _refused(exc: OrchestrateError | TyperException) -> int:
 
 
 class _Interrupted(BaseException):
-    """Ctrl-C or SIGTERM. Not KeyboardInterrupt, which typer turns into a silent exit."""
+    """Ctrl-C or SIGTERM. Not KeyboardInterrupt, which click turns into an Abort."""
 
 
 def _failed(text: str, code: ExitCode) -> int:
@@ -238,6 +241,9 @@ def _failed(text: str, code: ExitCode) -> int:
 
 
 def _bug(exc: Exception) -> int:
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile(
         "w", prefix="orchestrate-bug-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:

@@ -124,11 +124,12 @@ def validate_verb(path: Path, *, as_json: bool) -> ExitCode:
     return ExitCode.CONVERGED
 
 
-def schema_verb() -> None:
+def schema_verb() -> ExitCode:
     """Print the JSON Schema."""
     from orchestrator.playbook.schema import json_schema
 
     _print_json(json_schema())
+    return ExitCode.CONVERGED
 
 
 def _outcome_document(

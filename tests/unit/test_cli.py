@@ -1,0 +1,92 @@
+"""The edge of the program: every error becomes one line and a code of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator import cli, verbs
+from orchestrator.errors import ExitCode, Fault, InvalidPlaybook, OrchestrateError
+
+
+def every_error() -> list[OrchestrateError]:
+    fault = Fault("p.yaml", 3, 9, "ranks.nodes", "0 is below 1", "use at least 1")
+    plain = [
+        kind("it broke", fix="mend it")
+        for kind in OrchestrateError.__subclasses__()
+        if kind is not InvalidPlaybook
+    ]
+    return [*plain, InvalidPlaybook([fault])]
+
+
+def test_each_kind_of_error_has_an_exit_code_of_its_own() -> None:
+    codes = [error.exit_code for error in every_error()]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: type(error).__name__)
+def test_an_error_is_one_line_and_its_code(
+    error: OrchestrateError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_path: Path, *, as_json: bool) -> ExitCode:
+        assert not as_json
+        raise error
+
+    monkeypatch.setattr(verbs, "validate_verb", refuse)
+    assert cli.run(["validate", "p.yaml"]) == error.exit_code
+    said = capsys.readouterr()
+    expected = (
+        "p.yaml:3:9: ranks.nodes: 0 is below 1; use at least 1"
+        if isinstance(error, InvalidPlaybook)
+        else "orchestrate: it broke; mend it"
+    )
+    assert (said.out, said.err) == ("", f"{expected}\n")
+
+
+def test_a_bug_leaves_its_traceback_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_path: Path, *, as_json: bool) -> ExitCode:
+        raise ZeroDivisionError(f"as_json={as_json}")
+
+    monkeypatch.setattr(verbs, "validate_verb", fail)
+    assert cli.run(["validate", "p.yaml"]) == ExitCode.INTERNAL
+    said = capsys.readouterr().err
+    assert said.startswith("orchestrate: a bug: ZeroDivisionError: as_json=False; please report it")
+    kept = Path(said.split()[-1])
+    assert "Traceback" in kept.read_text()
+    kept.unlink()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["apply"],
+        ["no-such-verb"],
+        ["destroy", "--all", "two-rank"],
+        ["apply", "--no-such-option", "p"],
+        ["logs", "--node", "-1"],
+        [],
+    ],
+)
+def test_wrong_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(argv) == ExitCode.USAGE
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err + said.out
+    assert said.err.startswith("orchestrate: ") or not argv
+
+
+def test_help_of_every_verb_is_quick_and_imports_no_torch() -> None:
+    script = (
+        "import sys; from orchestrator import cli; "
+        "codes = [cli.run([verb, '--help']) for verb in sys.argv[1:]]; "
+        "print('torch' in sys.modules, 'pydantic' in sys.modules, codes)"
+    )
+    verbs_known = list(cli.app.commands)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *verbs_known], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == f"False False {[0] * len(verbs_known)}"
