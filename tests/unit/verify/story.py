@@ -103,3 +103,16 @@ class Story:
 
     def _node(self, rank: int, node: int | None) -> int:
         return rank // self.desired.nodes[0].num_ranks if node is None else node
+
+
+def losses(story: Story, rank: int, *values: float | str) -> None:
+    """A rank reports losses, from step 1 on, one a second."""
+    for number, value in enumerate(values, start=1):
+        story.step(rank, number, float(number), value)
+
+
+def ended(story: Story) -> Story:
+    """The story after every node has ended well."""
+    for node_rank in story.nodes:
+        story.end(node_rank, 0, 100.0)
+    return story
