@@ -44,7 +44,7 @@ def engines_for(name: EngineName, notice: Notice) -> tuple[Engine, ...]:
     if name is EngineName.LOCAL:
         return (local_engine(),)
     if docker_answers():
-        return (docker_engine(), local_engine())
+        return (docker_engine(), local_engine()) if local_is_in_use() else (docker_engine(),)
     if DOCKER_SOCKET.exists() or "DOCKER_HOST" in os.environ:
         notice("the Docker engine does not answer: only the embedded one was looked at")
     return (local_engine(),)
@@ -62,6 +62,13 @@ def local_engine() -> Engine:
     from orchestrator.engines.local import LocalEngine
 
     return LocalEngine()
+
+
+def local_is_in_use() -> bool:
+    """True when the embedded engine holds a project; cheaper to ask than to load the engine."""
+    from orchestrator.engines.local_folders import default_root, project_names
+
+    return bool(project_names(default_root(os.environ)))
 
 
 def docker_answers() -> bool:

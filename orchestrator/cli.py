@@ -151,7 +151,8 @@ def logs(
 ) -> ExitCode:
     """Show what the nodes wrote, rank-prefixed.
 
-    When the nodes are gone, the logs that were kept of their last run. PROJECT is a name or a playbook; without it, the only project there is.
+    When the nodes are gone, the logs that were kept of their last run. PROJECT is a name or a
+    playbook; without it, the only project there is.
     """
     from orchestrator.looking import LogsOptions, logs_verb
 
@@ -176,8 +177,9 @@ def destroy(
 ) -> ExitCode:
     """Remove every object of a project.
 
-    The nodes' logs stay in .orchestrate/runs. Without a name it takes the only project there is; with several it lists them and removes
-    none. It goes by labels alone, so the playbook need not be there any more.
+    The nodes' logs stay in .orchestrate/runs. Without a name it takes the only project there
+    is; with several it lists them and removes none. It goes by labels alone, so the playbook
+    need not be there any more.
     """
     from orchestrator.looking import DestroyOptions, destroy_verb
 

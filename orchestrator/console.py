@@ -89,7 +89,8 @@ class Console:
                 if not node.has_finished_well:
                     self._task("failed", "red", f"node {node.name} {node.ending}")
             case CheckChanged(result):
-                if result.status.value != "pending":
+                # What failed is shown whole, under CHECKS, as soon as the run is judged.
+                if result.status.value == "ok":
                     self.show_check(result)
             case StillWaiting(pending, waited_s):
                 names = ", ".join(f"{each.name} ({each.why})" for each in pending)

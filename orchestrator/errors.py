@@ -34,14 +34,16 @@ class OrchestrateError(Exception):
     Args:
         what: what is wrong, one sentence without a full stop.
         fix: what the reader can do about it, one sentence, or empty.
+        about: name of the one object of a batch that this is about, or empty.
     """
 
     exit_code: ExitCode = ExitCode.INTERNAL
 
-    def __init__(self, what: str, *, fix: str = "") -> None:
+    def __init__(self, what: str, *, fix: str = "", about: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.fix = fix
+        self.about = about
 
     def __str__(self) -> str:
         return f"{self.what}; {self.fix}" if self.fix else self.what

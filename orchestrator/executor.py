@@ -151,6 +151,7 @@ def _perform_together(
     try:
         work(told)
     except OrchestrateError as exc:
-        for action in list(waiting.values()):
+        broken = waiting if exc.about not in waiting else {exc.about: waiting[exc.about]}
+        for action in broken.values():
             run.sink(ActionFailed(action, exc.what))
         raise

@@ -31,6 +31,10 @@ FAILED_GRACE_S = 1.0
 """A gang with a dead rank cannot save a common checkpoint any more: it is given little time."""
 
 
+COMMAND_CODES = frozenset({126, 127})
+"""How a command that cannot be executed, or does not exist, ends under `init`."""
+
+
 def new_run_id() -> str:
     """An id that sorts by time and that no earlier run can have had."""
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
@@ -59,8 +63,11 @@ class Outcome:
     @property
     def exit_code(self) -> ExitCode:
         """0 only if every check held."""
-        holds = self.judgement is None or self.judgement.holds
-        return ExitCode.CONVERGED if holds else ExitCode.NOT_CONVERGED
+        if self.judgement is None or self.judgement.holds:
+            return ExitCode.CONVERGED
+        if any(node.exit_code in COMMAND_CODES for node in self.judgement.run.nodes):
+            return ExitCode.NODE_NOT_STARTED
+        return ExitCode.NOT_CONVERGED
 
 
 def apply(request: Request, sink: Sink) -> Outcome:

@@ -47,7 +47,7 @@ class Mount(Section):
 
 
 class Resources(Section):
-    """Limits of one node. What is left out is not limited beyond the engine's own defaults."""
+    """Limits of one node. Processor time and memory are not limited unless given."""
 
     cpus: float | None = Field(
         default=None,
@@ -68,15 +68,15 @@ class Resources(Section):
         default=None,
         ge=1,
         validation_alias="shm_size",
-        description="Size of /dev/shm in a node, which NCCL and DataLoader workers use. The "
-        "engine's own default is 64MB, too small for both.",
+        description="Size of /dev/shm in a node, which NCCL and DataLoader workers use. Left out "
+        "it is 1GiB, as Docker's own 64MB are too small for both; unused pages cost nothing.",
         examples=["256MiB", "1GiB"],
     )
     pids: int | None = Field(
         default=None,
         ge=1,
         le=4_194_304,
-        description="The most processes and threads that a node may have.",
+        description="The most processes and threads that a node may have. Left out it is 4096.",
         examples=[512],
     )
 
@@ -143,7 +143,8 @@ class Ranks(Section):
     user: User | None = Field(
         default=None,
         description="Who runs the command inside the node: a uid, `uid:gid`, or a name that the "
-        "image knows. Default: the image's own user.",
+        "image knows. Default: the image's own user; where a mount is writable, who runs apply, "
+        "so that the files belong to them.",
         examples=[1000, "1000:1000", "trainer"],
     )
     per_node: dict[int, PerNode] = Field(

@@ -60,18 +60,19 @@ class Run:
 
 
 def evaluate(checks: Sequence[Check], run: Run) -> tuple[CheckResult, ...]:
-    """Judge every declared check, and before them that no node died."""
-    results = [check_alive(run)]
-    for check in checks:
-        results.append(_evaluate_one(check, run, results))
-    return tuple(results)
+    """Judge every declared check, in its order, and before them that no node died."""
+    join = next((check_joined(each, run) for each in checks if isinstance(each, Joined)), None)
+    has_failed = join is not None and join.status is Status.FAILED
+    judged = (
+        join if join and isinstance(check, Joined) else _evaluate_one(check, run, has_failed)
+        for check in checks
+    )
+    return (check_alive(run), *judged)
 
 
-def _evaluate_one(check: Check, run: Run, earlier: Sequence[CheckResult]) -> CheckResult:
+def _evaluate_one(check: Check, run: Run, join_has_failed: bool) -> CheckResult:
     """A check that rests on the join is skipped when there was none."""
-    joined = next((result for result in earlier if result.name == Joined.kind), None)
-    no_join = joined is not None and joined.status is Status.FAILED
-    if no_join and isinstance(check, Training | Progress | Loss):
+    if join_has_failed and isinstance(check, Training | Progress | Loss):
         return CheckResult(check.kind, Status.SKIPPED, "the group did not join")
     match check:
         case Joined():
