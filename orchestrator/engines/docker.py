@@ -1,28 +1,26 @@
 """Nodes as containers on a Docker engine.
 
-python-on-whales renders the arguments of what is created, through a client whose every
-call is bounded by `timeout`. What it has no word for (an internal network), or forks
-once per object, goes through `DockerCli`. It is imported when first needed: looking
-and destroying do without, and its import costs as much as ten docker calls.
+What changes the engine goes through the docker command: python-on-whales renders the
+arguments of what is created, through a client whose every call is bounded by `timeout`;
+what it has no word for (an internal network), or forks once per object, goes through
+`DockerCli`. It is imported when first needed: looking and destroying do without, and its
+import costs as much as ten docker calls. What only looks goes through a `Reader`.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
-import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.engines import docker_logs
 from orchestrator.engines.base import OnLine, OnLog, Query
 from orchestrator.engines.docker_cli import DockerCli, to_error
 from orchestrator.engines.docker_client import CALL_DEADLINE_S, make_client, typed
+from orchestrator.engines.docker_endpoint import make_reader
 from orchestrator.engines.docker_inspect import (
     image_from_inspect,
     is_ours,
@@ -30,14 +28,10 @@ from orchestrator.engines.docker_inspect import (
     node_from_inspect,
 )
 from orchestrator.engines.docker_options import create_options
-from orchestrator.errors import (
-    EngineFailed,
-    EngineUnavailable,
-    ImageUnavailable,
-)
+from orchestrator.engines.docker_reading import Filter, Reader
+from orchestrator.errors import EngineFailed, ImageUnavailable
 from orchestrator.images.command import Limits as StreamLimits
 from orchestrator.images.command import stream
-from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state import (
     LABEL_PLAYBOOK,
     LABEL_PROJECT,
@@ -61,8 +55,6 @@ PARALLEL = 8
 """Containers worked on at once: the daemon is the limit, more workers do not help."""
 
 PULL_DEADLINE_S = 3600.0
-SAVE_DEADLINE_S = 300.0
-MIN_FREE_BYTES = 64 * 1024
 
 TRAITS = EngineTraits(
     name="docker",
@@ -75,79 +67,73 @@ TRAITS = EngineTraits(
 
 
 class DockerEngine:
-    """An `Engine` on the Docker engine that the `docker` command talks to."""
+    """An `Engine` on the Docker engine that the `docker` command talks to.
+
+    Args:
+        cache_dir: where image builds keep wheels and their log.
+        reader: how to look at the engine; None: the quickest way that leads to it.
+    """
 
     traits = TRAITS
 
-    def __init__(self, *, cache_dir: Path) -> None:
+    def __init__(self, *, cache_dir: Path, reader: Reader | None = None) -> None:
         self._cli = DockerCli()
         self._cache_dir = cache_dir
+        self._given_reader = reader
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return self._given_reader or make_reader(self._cli)
 
     # -- looking ---------------------------------------------------------------
 
     def observe(self, query: Query) -> ObservedState:
-        """See `Engine.observe`: at most five docker processes, whatever the number of nodes."""
-        with ThreadPoolExecutor(3) as pool:
+        """See `Engine.observe`: three questions side by side, whatever the number of nodes."""
+        reader = self._reader
+        with ThreadPoolExecutor(3) as pool, _understood("looking at the project"):
             image = pool.submit(self._observe_image, query.image_tag)
             networks = pool.submit(self._observe_networks, query)
-            containers = self._containers(_wanted(query))
-        nodes = _ours(containers, query.project)
-        found_networks, foreign_networks = networks.result()
-        return ObservedState(
-            project=query.project,
-            image=image.result(),
-            networks=found_networks,
-            nodes=nodes,
-            foreign=(*_foreign_containers(containers, query), *foreign_networks),
-        )
+            containers = reader.containers(_wanted(query))
+            nodes = _ours(containers, query.project)
+            found_networks, foreign_networks = networks.result()
+            return ObservedState(
+                project=query.project,
+                image=image.result(),
+                networks=found_networks,
+                nodes=nodes,
+                foreign=(*_foreign_containers(containers, query), *foreign_networks),
+            )
 
     def observe_nodes(self, project: str) -> tuple[ObservedNode, ...]:
-        """See `Engine.observe_nodes`: two docker processes."""
-        return _ours(self._containers([f"label={LABEL_PROJECT}={project}"]), project)
+        """See `Engine.observe_nodes`."""
+        with _understood("looking at nodes"):
+            return _ours(self._reader.containers([_of_project(project)]), project)
 
     def projects(self) -> tuple[ProjectSummary, ...]:
         """See `Engine.projects`."""
-        containers = self._containers([f"label={LABEL_PROJECT}"])
-        names = {_label(each, LABEL_PROJECT) for each in containers}
-        template = f'{{{{.Label "{LABEL_PROJECT}"}}}}'
-        listed = self._cli.call(
-            "network", "ls", "--filter", f"label={LABEL_PROJECT}", "--format", template,
-            doing="listing networks",
-        )  # fmt: skip
-        names |= set(listed.split())
-        return tuple(_summary(name, containers) for name in sorted(names))
-
-    def _containers(self, filters: Iterable[str]) -> list[dict[str, Any]]:
-        ids: list[str] = []
-        for each in filters:
-            listed = self._cli.call(
-                "ps", "--all", "--quiet", "--no-trunc", "--filter", each, doing="listing nodes"
-            )
-            ids += [name for name in listed.split() if name not in ids]
-        return self._cli.inspect("container", ids, doing="looking at nodes")
+        with _understood("looking for projects"):
+            containers = self._reader.containers([("label", LABEL_PROJECT)])
+            networks = map(network_from_inspect, self._reader.networks(LABEL_PROJECT))
+            names = {_label(each, LABEL_PROJECT) for each in containers}
+            names |= {network.project for network in networks if network.project}
+            return tuple(_summary(name, containers) for name in sorted(names))
 
     def _observe_image(self, tag: str | None) -> ObservedImage | None:
-        found = self._cli.inspect("image", [tag] if tag else [], doing="looking at the image")
-        return image_from_inspect(found[0], tag) if found and tag else None
+        found = self._reader.image(tag) if tag else None
+        return image_from_inspect(found, tag) if found and tag else None
 
     def _observe_networks(
         self, query: Query
     ) -> tuple[tuple[ObservedNetwork, ...], tuple[ForeignObject, ...]]:
         """The project's networks and the one it names; a clash of names comes second."""
-        listed = self._cli.call(
-            "network", "ls", "--quiet", "--no-trunc",
-            "--filter", f"label={LABEL_PROJECT}={query.project}", doing="listing networks",
-        )  # fmt: skip
-        ids = listed.split()
-        wanted = [query.network] if query.network else []
-        found = self._cli.inspect("network", [*ids, *wanted], doing="looking at networks")
-        networks = {each["Id"]: network_from_inspect(each) for each in found}
+        found = self._reader.networks(f"{LABEL_PROJECT}={query.project}", query.network)
+        networks = tuple(network_from_inspect(each) for each in found)
         foreign = tuple(
             ForeignObject("network", each.name, each.id, each.project or "")
-            for each in networks.values()
+            for each in networks
             if each.project != query.project and not query.network_is_external
         )
-        return tuple(networks.values()), foreign
+        return networks, foreign
 
     # -- images ----------------------------------------------------------------
 
@@ -227,16 +213,9 @@ class DockerEngine:
             # A paused process takes no signal until it is thawed.
             self._cli.attempt("unpause", *paused)
         self._cli.attempt("kill", "--signal", "TERM", *active)
-        if not self._have_exited(active, within_s=grace_s):
+        if not self._reader.have_exited(active, within_s=grace_s):
             self._cli.attempt("kill", *active)
-            self._have_exited(active, within_s=CALL_DEADLINE_S)
-
-    def _have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
-        try:
-            self._cli.attempt("wait", *ids, deadline_s=within_s)
-        except EngineUnavailable:  # the deadline passed: some still run
-            return False
-        return True
+            self._reader.have_exited(active, within_s=CALL_DEADLINE_S)
 
     def remove_nodes(self, nodes: Sequence[ObservedNode]) -> None:
         """See `Engine.remove_nodes`: one call, which docker carries out side by side."""
@@ -253,62 +232,45 @@ class DockerEngine:
 
     def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
         """See `Engine.follow_logs`."""
-        docker_logs.follow(self._cli.prefix, nodes, on_log, stop)
+        self._reader.follow_logs(nodes, on_log, stop)
 
     def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
         """See `Engine.read_logs`."""
-
-        def read(node: ObservedNode) -> list[LogLine | LogEnd]:
-            lines: list[LogLine | LogEnd] = []
-            docker_logs.read(self._cli.prefix, node, lines.append)
-            if not node.is_active:
-                lines.append(LogEnd(node.node_rank))
-            return lines
-
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            for lines in pool.map(read, nodes):
-                for line in lines:
-                    on_log(line)
+        self._reader.read_logs(nodes, on_log)
 
     def save_log(self, node: ObservedNode, path: Path) -> None:
         """See `Engine.save_log`."""
         part = path.with_suffix(".part")
         try:
             with part.open("wb") as file:
-                self._copy_log(node, file)
+                self._reader.copy_log(node, file)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
-    def _copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
-        try:
-            done = subprocess.run(
-                [*self._cli.prefix, "logs", node.id],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                check=False,
-                timeout=SAVE_DEADLINE_S,
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired as exc:
-            raise EngineUnavailable(
-                f"docker did not hand over the log of {node.name} within {SAVE_DEADLINE_S:g} s"
-            ) from exc
-        if done.returncode == 0:
-            return
-        if shutil.disk_usage(Path(file.name).parent).free < MIN_FREE_BYTES:
-            # docker can only say that a write failed; why is for the disk to tell.
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
-        raise EngineFailed(f"docker could not hand over the log of {node.name}")
+
+@contextmanager
+def _understood(doing: str) -> Iterator[None]:
+    """Type what comes of an engine that describes its objects in a way that is not Docker's."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise EngineFailed(
+            f"{doing}: docker described an object in an unknown way ({exc!r})",
+            fix="see whether this version of Docker is a supported one",
+        ) from exc
 
 
-def _wanted(query: Query) -> list[str]:
-    """Filters of `docker ps` that together give the project's nodes and any clash of names."""
-    filters = [f"label={LABEL_PROJECT}={query.project}"]
+def _of_project(project: str) -> Filter:
+    return "label", f"{LABEL_PROJECT}={project}"
+
+
+def _wanted(query: Query) -> list[Filter]:
+    """Filters that together give the project's nodes and any clash of names."""
+    filters = [_of_project(query.project)]
     if query.node_names:
         # One filter for all names: a regular expression on their common stem.
-        filters.append(f"name=^/?{query.project}-node-[0-9]+$")
+        filters.append(("name", f"^/?{query.project}-node-[0-9]+$"))
     return filters
 
 

@@ -1,23 +1,33 @@
-"""Reading the logs of many containers at once, with bounds on everything.
+"""Reading the logs of many containers through `docker logs`, with bounds on everything.
 
-One `docker logs` process per node, one thread and one selector for all of them. The
-engine puts its own time in front of each line, which is what deadlines are measured
-with: the payload's own clock is not believed.
+One process per node, one thread and one selector for all of them. The engine puts its own
+time in front of each line, which is what deadlines are measured with: the payload's own
+clock is not believed.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
+import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Event
+from typing import BinaryIO
 
 from orchestrator.engines.base import OnLog
 from orchestrator.engines.docker_stamps import StampedLines
 from orchestrator.engines.lines import CHUNK_BYTES
+from orchestrator.errors import EngineFailed, EngineUnavailable
 from orchestrator.loglines import LogEnd
 from orchestrator.state import ObservedNode
+
+COPY_DEADLINE_S = 300.0
+"""For one node's whole log, on either way to read."""
+
+_MIN_FREE_BYTES = 64 * 1024
 
 
 class _Stream:
@@ -87,3 +97,33 @@ def read(prefix: Sequence[str], node: ObservedNode, on_log: OnLog, *, skip: int 
             pass
     finally:
         stream.close()
+
+
+def copy(prefix: Sequence[str], node: ObservedNode, file: BinaryIO) -> None:
+    """Have docker write one node's whole output into `file`.
+
+    Raises:
+        EngineUnavailable: docker was not done by COPY_DEADLINE_S.
+        EngineFailed: docker could not hand it over.
+        OSError: the disk is full.
+    """
+    try:
+        done = subprocess.run(
+            [*prefix, "logs", node.id],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=COPY_DEADLINE_S,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise EngineUnavailable(
+            f"docker did not hand over the log of {node.name} within {COPY_DEADLINE_S:g} s"
+        ) from exc
+    if done.returncode == 0:
+        return
+    if shutil.disk_usage(Path(file.name).parent).free < _MIN_FREE_BYTES:
+        # docker can only say that a write failed; why is for the disk to tell.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
+    raise EngineFailed(f"docker could not hand over the log of {node.name}")

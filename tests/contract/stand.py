@@ -16,6 +16,10 @@ from threading import Event
 
 from orchestrator.engines.base import Engine, Query
 from orchestrator.engines.docker import DockerEngine
+from orchestrator.engines.docker_cli import DockerCli
+from orchestrator.engines.docker_endpoint import make_reader
+from orchestrator.engines.docker_reading import CliReader
+from orchestrator.engines.docker_socket import SocketReader
 from orchestrator.engines.local import LocalEngine
 from orchestrator.executor import Execution, execute
 from orchestrator.loglines import LogEnd, LogLine
@@ -216,12 +220,22 @@ class LocalStand(Stand):
 
 
 class DockerStand(Stand):
-    """The Docker engine, with an image that holds a shell."""
+    """The Docker engine, with an image that holds a shell.
 
-    def __init__(self, folder: Path, image: str) -> None:
+    Args:
+        folder: the test's own.
+        image: the image.
+        by_cli: read through the docker command, and not over the engine's socket.
+    """
+
+    def __init__(self, folder: Path, image: str, *, by_cli: bool) -> None:
         self.image = image
         self._foreign: list[str] = []
-        super().__init__(folder, DockerEngine(cache_dir=folder / "cache"))
+        self._by_cli = by_cli
+        reader = CliReader(DockerCli()) if by_cli else make_reader(DockerCli())
+        # Without a socket both ways would be one, and the other would go untested.
+        assert isinstance(reader, CliReader if by_cli else SocketReader)
+        super().__init__(folder, DockerEngine(cache_dir=folder / "cache", reader=reader))
 
     def spec(self, project: str, node_rank: int, script: str, num_nodes: int) -> NodeSpec:
         return NodeSpec(
@@ -266,10 +280,14 @@ class DockerStand(Stand):
 
     @property
     def in_python(self) -> str:
+        reader = "CliReader(DockerCli())" if self._by_cli else "None"
         return (
             "from pathlib import Path\n"
             "from orchestrator.engines.docker import DockerEngine\n"
-            f"engine = DockerEngine(cache_dir=Path({str(self.folder / 'cache')!r}))\n"
+            "from orchestrator.engines.docker_cli import DockerCli\n"
+            "from orchestrator.engines.docker_reading import CliReader\n"
+            f"cache = Path({str(self.folder / 'cache')!r})\n"
+            f"engine = DockerEngine(cache_dir=cache, reader={reader})\n"
         )
 
 
