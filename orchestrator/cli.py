@@ -7,6 +7,7 @@ destroy, status and logs have no other use for.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -190,6 +191,9 @@ def destroy(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the `orchestrate` command."""
+    # Importing makes many objects that live to the end: looking through them again and again
+    # for garbage is a tenth of the start-up.
+    gc.set_threshold(50_000, 20, 100)
     _take_signals()
     sys.exit(run(sys.argv[1:] if argv is None else argv))
 
