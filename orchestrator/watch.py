@@ -36,6 +36,16 @@ SIGN_OF_LIFE_S = 2.0
 QUEUE_LINES = 10_000
 """Lines read but not yet judged; a reader that gets further ahead waits."""
 
+TURN_S = 0.05
+"""How long a turn of watching waits for the first line."""
+
+TURN_LINES = 1_000
+"""Lines taken before the run is judged again: a node that never stops talking must not
+keep a deadline from passing."""
+
+READER_END_S = 5.0
+"""How long the reader may take to return once it is told to stop."""
+
 Clock = Callable[[], float]
 
 
@@ -75,10 +85,14 @@ def milestone_of(checks: Sequence[Check]) -> int:
 
 
 def judge_kept_logs(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
-    """Judge a run by what its nodes have written so far, without waiting for anything."""
+    """Judge a run by what its nodes have written so far, without waiting for anything.
+
+    What nodes that still run may yet reach in time is skipped, not failed.
+    """
     facts = _facts(watched, nodes)
     watched.engine.read_logs(nodes, facts.add)
-    facts.finish()
+    if not any(node.is_active for node in nodes):
+        facts.finish()
     run = Run(facts, nodes, watched.clock())
     return Judgement(_concluded(evaluate(watched.checks, run)), run)
 
@@ -125,7 +139,7 @@ def _reading(engine: Engine, nodes: tuple[ObservedNode, ...]) -> Iterator[Arriva
         yield arrivals
     finally:
         stop.set()
-        thread.join(timeout=5)
+        thread.join(timeout=READER_END_S)
 
 
 @dataclass
@@ -159,15 +173,13 @@ class _Watcher:
                 return self._conclude(run, _concluded(results))
 
     def _take(self, arrivals: Arrivals) -> bool:
-        """Take all that has arrived, waiting a moment for the first; True if a log ended."""
+        """Take what has arrived, waiting a moment for the first; True if a log ended."""
         a_log_ended = False
-        try:
-            item = arrivals.get(timeout=0.05)
-            while True:
-                a_log_ended |= self._take_one(item)
-                item = arrivals.get_nowait()
-        except queue.Empty:
-            return a_log_ended
+        with suppress(queue.Empty):
+            a_log_ended |= self._take_one(arrivals.get(timeout=TURN_S))
+            for _ in range(TURN_LINES):
+                a_log_ended |= self._take_one(arrivals.get_nowait())
+        return a_log_ended
 
     def _take_one(self, item: LogLine | LogEnd | OrchestrateError) -> bool:
         if isinstance(item, OrchestrateError):
