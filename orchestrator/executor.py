@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
@@ -119,7 +120,9 @@ def _start_gang(starts: Sequence[StartNode], run: Execution) -> None:
     try:
         _perform_together(starts, lambda action: action.node.name, start, run)
     except OrchestrateError:
-        stop_gang(run.engine, run.identity.project, grace_s=0.0)
+        # An engine that went away cannot stop them either; the first error is the cause.
+        with suppress(OrchestrateError):
+            stop_gang(run.engine, run.identity.project, grace_s=0.0)
         raise
 
 
