@@ -1,0 +1,383 @@
+"""Following a run: when watching ends, with what, and what is told on the way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from orchestrator import watch as watching
+from orchestrator.engines.base import OnLog
+from orchestrator.errors import EngineUnavailable
+from orchestrator.events import CheckChanged, Event, NodeEnded, NodeSpoke, StillWaiting
+from orchestrator.loglines import LogLine
+from orchestrator.playbook.models import Check, Completed, Joined, Loss, Progress, Training
+from orchestrator.state import ObservedNode, RunIdentity
+from orchestrator.verify.checks import Finding, Status
+from orchestrator.verify.results import CheckResult
+from orchestrator.watch import (
+    LAST_WORDS_S,
+    POLL_S,
+    QUEUE_LINES,
+    SIGN_OF_LIFE_S,
+    Judgement,
+    Watched,
+    judge_kept_logs,
+    milestone_of,
+    watch,
+)
+from tests.unit.fake_engine import START_S, Clock, FakeEngine, Script, joined, rank_failed
+from tests.unit.fakes import PROJECT, desired_state
+from tests.unit.verify.results import failed, ok
+
+ALIVE = "runs, or has ended with 0"
+IN_ORDER = ok("alive", "2 nodes in order")
+
+
+@dataclass
+class Post:
+    """Two nodes of scripts, watched by a clock that ticks each time it is asked."""
+
+    scripts: dict[int, Script] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    tick_s: float = 0.05
+    events: list[Event] = field(default_factory=list)
+    is_followed: bool = False
+
+    def __post_init__(self) -> None:
+        self.clock = Clock(tick_s=self.tick_s)
+        self.engine = FakeEngine(now=lambda: self.clock.now_s, scripts=self.scripts)
+        self.engine.world.add_image("app:1")
+        self.engine.world.add_network(f"{PROJECT}-net")
+        identity = RunIdentity(PROJECT, "run-1", "")
+        self.engine.start_nodes(desired_state().nodes, identity, lambda _: None)
+
+    @property
+    def nodes(self) -> tuple[ObservedNode, ...]:
+        return self.engine.observe_nodes(PROJECT)
+
+    @property
+    def watched(self) -> Watched:
+        return Watched(self.engine, desired_state(), self.checks, self.events.append, self.tick)
+
+    def tick(self) -> float:
+        """Let time pass, but not ahead of the reader: a busy machine changes nothing."""
+        now_s = self.clock()
+        if self.is_followed:
+            self.engine.wait_for_reader(now_s)
+        return now_s
+
+    def watch(self) -> Judgement:
+        nodes, self.is_followed = self.nodes, True
+        return watch(self.watched, nodes)
+
+    def told(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture(autouse=True)
+def _turns_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "TURN_S", 0.001)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """Whatever a test does, its reader is gone when it ends."""
+    before = threading.active_count()
+    yield
+    deadline_s = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def both(*lines: tuple[float, str], ends_after_s: float | None = None) -> dict[int, Script]:
+    """Two ranks that join after a second and then go on alike."""
+    return {
+        rank: Script(((1.0, joined(rank)), *lines), ends_after_s=ends_after_s) for rank in (0, 1)
+    }
+
+
+def step(rank: int, number: int, loss: float = 1.0) -> str:
+    return (
+        f'{{"event": "step", "rank": {rank}, "run_id": "$RUN_ID", "step": {number},'
+        f' "loss": {loss}}}'
+    )
+
+
+# -- when it ends ----------------------------------------------------------------
+
+
+def test_it_ends_when_every_check_holds_although_the_nodes_run_on() -> None:
+    post = Post(both(), (Joined(),))
+    judgement = post.watch()
+    assert judgement.results == (IN_ORDER, ok("joined", "2 ranks after 1.0 s"))
+    assert (judgement.holds, judgement.failure) == (True, "")
+    assert [node.is_active for node in judgement.run.nodes] == [True, True]
+    assert judgement.run.now_s < START_S + 3.0
+
+
+def test_with_no_check_it_ends_at_once() -> None:
+    post = Post()
+    assert post.watch().results == (IN_ORDER,)
+    assert post.events == [CheckChanged(IN_ORDER)]
+
+
+def test_the_end_of_every_node_is_waited_for_where_it_is_asked_for() -> None:
+    post = Post(both(ends_after_s=2.0), (Joined(), Completed()))
+    judgement = post.watch()
+    results = (
+        IN_ORDER,
+        ok("joined", "2 ranks after 1.0 s"),
+        ok("completed", "2 nodes ended with 0 after 2.0 s"),
+    )
+    assert judgement.results == results
+    assert post.told(CheckChanged) == [CheckChanged(result) for result in results]
+    assert post.told(NodeEnded) == [NodeEnded(node) for node in post.nodes]
+    assert sorted(_spoken(post)) == [("pair-node-0", 1001.0), ("pair-node-1", 1001.0)]
+
+
+def _spoken(post: Post) -> list[tuple[str, float]]:
+    return [(each.node_name, each.line.at_s) for each in post.events if isinstance(each, NodeSpoke)]
+
+
+def test_a_node_that_dies_ends_it_at_once_with_the_reason_it_gave() -> None:
+    scripts = both() | {1: Script(((0.5, rank_failed(1, "no corpus")),), 0.5, code=3)}
+    post = Post(scripts, (Joined(within_s=60.0), Completed()), tick_s=0.02)
+    judgement = post.watch()
+    dies = "exited with code 3: ValueError: no corpus"
+    lost = Finding(1, 1, "process_group_joined within 60 s", f"nothing; it {dies}")
+    results = {result.name: result for result in judgement.results}
+    assert results["alive"] == failed(
+        "alive", "a node is not in order", Finding(1, None, ALIVE, dies)
+    )
+    assert lost in results["joined"].findings
+    assert results["completed"] == failed(
+        "completed",
+        "2 of 2 nodes did not complete",
+        Finding(0, None, "exit code 0 within 300 s", "still runs"),
+        Finding(1, None, "exit code 0 within 300 s", dies),
+    )
+    assert judgement.failure == "alive: a node is not in order"
+    assert judgement.run.now_s < START_S + 0.5 + POLL_S
+
+
+def test_the_end_of_a_log_asks_for_the_nodes_before_the_next_poll() -> None:
+    post = Post({1: Script((), 0.01, code=1)}, (Completed(),), tick_s=0.001)
+    judgement = post.watch()
+    assert judgement.failure == "alive: a node is not in order"
+    assert judgement.run.now_s < START_S + POLL_S
+
+
+def test_a_node_that_vanishes_ends_it() -> None:
+    post = Post({}, (Completed(),), tick_s=0.5)
+    nodes = post.nodes
+    post.engine.remove_nodes(nodes[1:])
+    judgement = watch(post.watched, nodes)
+    assert judgement.results[0] == failed(
+        "alive", "a node is not in order", Finding(1, None, ALIVE, "is gone")
+    )
+
+
+@pytest.mark.parametrize("is_mute", [True, False])
+def test_last_words_are_waited_for_but_not_for_long(is_mute: bool) -> None:
+    """A dead node's log that never ends holds the judgement up by LAST_WORDS_S and no more."""
+    post = Post({1: Script((), 0.0, code=1)}, (Completed(),), tick_s=0.05)
+    post.engine.mute = {1} if is_mute else set()
+    judgement = post.watch()
+    waited_s = judgement.run.now_s - START_S
+    assert judgement.failure == "alive: a node is not in order"
+    assert (waited_s > LAST_WORDS_S) == is_mute
+    assert waited_s < POLL_S + LAST_WORDS_S + 10 * post.tick_s
+
+
+def test_a_deadline_that_passes_fails_the_check() -> None:
+    post = Post({0: Script(((1.0, joined(0)),))}, (Joined(within_s=5.0),), tick_s=0.25)
+    judgement = post.watch()
+    assert judgement.results == (
+        IN_ORDER,
+        failed(
+            "joined",
+            "1 of 2 ranks did not join",
+            Finding(1, 1, "process_group_joined within 5 s", "nothing"),
+        ),
+    )
+    assert 5.0 < judgement.run.now_s - START_S < 5.0 + 10 * post.tick_s
+
+
+def test_what_is_open_when_something_fails_is_skipped_and_never_pending() -> None:
+    lines = both((1.5, step(0, 1)))
+    scripts = lines | {1: Script(((1.0, joined(1)), (2.0, "x")), 2.0, code=1)}
+    checks = (Joined(), Training(steps=5), Progress(), Loss(decreases=True))
+    post = Post(scripts, checks, tick_s=0.05)
+    judgement = post.watch()
+    statuses = {result.name: result.status for result in judgement.results}
+    assert statuses == {
+        "alive": Status.FAILED,
+        "joined": Status.OK,
+        "training": Status.FAILED,
+        "progress": Status.OK,
+        "loss": Status.SKIPPED,
+    }
+    assert judgement.results[-1].why == "not reached (judged at the end of the run)"
+    changed = [each.result for each in post.events if isinstance(each, CheckChanged)]
+    assert Status.PENDING not in {result.status for result in changed}
+    assert not judgement.holds
+
+
+# -- what is told while nothing happens ------------------------------------------
+
+
+def test_in_silence_a_sign_of_life_is_given_now_and_then() -> None:
+    post = Post({}, (Joined(within_s=9.0),), tick_s=0.25)
+    post.watch()
+    pending = CheckResult("joined", Status.PENDING, "0 of 2 ranks")
+    waits = [each for each in post.events if isinstance(each, StillWaiting)]
+    assert [each.pending for each in waits] == [(pending,)] * len(waits)
+    gaps = [b - a for a, b in zip([0.0, *(w.waited_s for w in waits)], _times(waits), strict=False)]
+    assert len(waits) >= 3
+    assert all(SIGN_OF_LIFE_S <= gap < SIGN_OF_LIFE_S + 4 * post.tick_s for gap in gaps)
+
+
+def _times(waits: Sequence[StillWaiting]) -> list[float]:
+    return [each.waited_s for each in waits]
+
+
+def test_while_nodes_speak_no_sign_of_life_is_given() -> None:
+    chatter = tuple((number * 0.5, f"line {number}") for number in range(20))
+    post = Post({0: Script(chatter)}, (Joined(within_s=9.0),), tick_s=0.1)
+    post.watch()
+    assert post.told(StillWaiting) == []
+
+
+# -- the reader ------------------------------------------------------------------
+
+
+def test_an_error_in_the_reader_is_raised_here() -> None:
+    post = Post({}, (Completed(),))
+    post.engine.failures["follow_logs"] = error = EngineUnavailable("it went away")
+    with pytest.raises(EngineUnavailable) as caught:
+        post.watch()
+    assert caught.value is error
+
+
+def test_an_error_while_asking_for_the_nodes_is_raised_and_ends_the_reader() -> None:
+    post = Post({}, (Completed(),), tick_s=0.5)
+    nodes = post.nodes
+    post.engine.failures["observe_nodes"] = error = EngineUnavailable("it went away")
+    with pytest.raises(EngineUnavailable) as caught:
+        watch(post.watched, nodes)
+    assert caught.value is error
+
+
+class Reading(FakeEngine):
+    """An engine whose logs come from a function of the test."""
+
+    def __init__(self, post: Post, read: Callable[[OnLog, threading.Event], None]) -> None:
+        super().__init__(world=post.engine.world, now=post.engine.now)
+        self._read = read
+
+    def follow_logs(
+        self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: threading.Event
+    ) -> None:
+        self._read(on_log, stop)
+
+
+def watch_reading(post: Post, read: Callable[[OnLog, threading.Event], None]) -> Judgement:
+    watched = Watched(
+        Reading(post, read), desired_state(), post.checks, post.events.append, post.clock
+    )
+    return watch(watched, post.nodes)
+
+
+def test_a_reader_that_never_returns_does_not_keep_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "READER_END_S", 0.1)
+    release = threading.Event()
+    began_s = time.monotonic()
+    judgement = watch_reading(Post(), lambda _on_log, _stop: _wait(release))
+    took_s = time.monotonic() - began_s
+    release.set()
+    assert judgement.results == (IN_ORDER,)
+    assert took_s < 2.0
+
+
+def _wait(release: threading.Event) -> None:
+    release.wait(timeout=30)
+
+
+def test_a_hundred_thousand_lines_are_taken_in_bounded_pieces() -> None:
+    num_lines, ahead = 100_000, []
+    post = Post({}, (Joined(within_s=100.0),), tick_s=0.0)
+
+    def read(on_log: OnLog, _stop: threading.Event) -> None:
+        for number in range(num_lines):
+            on_log(LogLine(0, START_S, b"x"))
+            if number % 1000 == 0:
+                ahead.append(number - len(post.events))
+        for rank in (0, 1):
+            on_log(LogLine(rank, START_S + 2.0, joined(rank).replace("$RUN_ID", "run-1").encode()))
+
+    judgement = watch_reading(post, read)
+    assert judgement.results == (IN_ORDER, ok("joined", "2 ranks after 2.0 s"))
+    assert len(post.told(NodeSpoke)) == num_lines + 2
+    assert max(ahead) <= QUEUE_LINES + 1
+
+
+def test_a_node_that_never_stops_talking_does_not_keep_a_deadline_from_passing() -> None:
+    post = Post({}, (Joined(within_s=5.0),), tick_s=0.001)
+
+    def chatter(on_log: OnLog, stop: threading.Event) -> None:
+        while not stop.is_set():
+            on_log(LogLine(0, START_S, b"x"))
+
+    judgement = watch_reading(post, chatter)
+    assert judgement.failure == "joined: 2 of 2 ranks did not join"
+    assert len(post.told(NodeSpoke)) < 100_000
+
+
+# -- without waiting -------------------------------------------------------------
+
+
+def test_kept_logs_of_a_run_that_ended_are_judged_without_waiting() -> None:
+    post = Post(both(ends_after_s=2.0), (Joined(), Completed()))
+    post.clock.now_s += 5.0
+    assert judge_kept_logs(post.watched, post.nodes).results == (
+        IN_ORDER,
+        ok("joined", "2 ranks after 1.0 s"),
+        ok("completed", "2 nodes ended with 0 after 2.0 s"),
+    )
+    assert post.events == []
+
+
+def test_what_a_running_gang_may_still_reach_is_not_called_failed() -> None:
+    post = Post({0: Script(((1.0, joined(0)),))}, (Joined(), Training(), Completed()))
+    post.clock.now_s += 5.0
+    assert judge_kept_logs(post.watched, post.nodes).results == (
+        IN_ORDER,
+        CheckResult("joined", Status.SKIPPED, "not reached (1 of 2 ranks)"),
+        CheckResult("training", Status.SKIPPED, "not reached (0 of 2 ranks there)"),
+        CheckResult("completed", Status.SKIPPED, "not reached (0 of 2 nodes)"),
+    )
+
+
+def test_no_nodes_at_all_are_judged_as_gone() -> None:
+    post = Post({}, (Joined(),))
+    judgement = judge_kept_logs(post.watched, ())
+    assert [result.status for result in judgement.results] == [Status.FAILED, Status.FAILED]
+
+
+def test_the_step_whose_time_matters() -> None:
+    assert milestone_of(()) == 1
+    assert milestone_of((Joined(), Training(steps=7))) == 7
+
+
+def test_a_skipped_check_is_no_failure_but_does_not_hold() -> None:
+    post = Post()
+    run = judge_kept_logs(post.watched, post.nodes).run
+    judgement = Judgement((CheckResult("loss", Status.SKIPPED, "not reached"),), run)
+    assert (judgement.holds, judgement.failure) == (False, "")
