@@ -60,10 +60,12 @@ def recap(
     """
     broken = {object_of(action) for action in failed}
     changed = {object_of(action) for action in done} - broken
+    # With `pull: always` the image is pulled before the plan is made, which then finds it there.
+    ok = {each.name for each in plan.unchanged} - broken - changed
     untouched = {object_of(action) for action in plan.actions} - broken - changed
     statuses = [result.status for result in results]
     return Recap(
-        ok=len(plan.unchanged) + statuses.count(Status.OK),
+        ok=len(ok) + statuses.count(Status.OK),
         changed=len(changed),
         failed=len(broken) + statuses.count(Status.FAILED),
         skipped=len(untouched) + statuses.count(Status.SKIPPED),

@@ -15,8 +15,16 @@ from pathlib import Path
 
 from orchestrator.archive import run_folder, save_logs
 from orchestrator.engines.base import Engine, Query
-from orchestrator.errors import ExitCode, NoSuchProject
-from orchestrator.events import ActionDone, ActionProgressed, GangStopped, PlanMade, Sink
+from orchestrator.errors import ExitCode, NoSuchProject, OrchestrateError
+from orchestrator.events import (
+    ActionDone,
+    ActionFailed,
+    ActionProgressed,
+    ActionStarted,
+    GangStopped,
+    PlanMade,
+    Sink,
+)
 from orchestrator.executor import Execution, execute, stop_gang
 from orchestrator.images.recipe import inputs_digest
 from orchestrator.lock import project_lock
@@ -29,7 +37,6 @@ from orchestrator.watch import Judgement, Watched, judge_kept_logs, watch
 
 FAILED_GRACE_S = 1.0
 """A gang with a dead rank cannot save a common checkpoint any more: it is given little time."""
-
 
 COMMAND_CODES = frozenset({126, 127})
 """How a command that cannot be executed, or does not exist, ends under `init`."""
@@ -144,13 +151,24 @@ def query_for(desired: DesiredState) -> Query:
 
 
 def _refresh_image(request: Request, desired: DesiredState, sink: Sink) -> None:
-    """`pull: always` comes before looking, so that the plan knows what the tag means now."""
+    """`pull: always` comes before looking, so that the plan knows what the tag means now.
+
+    It is told as done only where the tag moved: a pull that brought nothing changed nothing.
+    """
     image = desired.image
     if image is None or image.recipe is not None or image.pull != "always":
         return
     action, began_s = PullImage(image, "pull: always"), time.monotonic()
-    request.engine.pull_image(image, lambda text: sink(ActionProgressed(action, text)))
-    sink(ActionDone(action, time.monotonic() - began_s))
+    query = Query(desired.project, image_tag=image.tag)
+    before = request.engine.observe(query).image
+    sink(ActionStarted(action))
+    try:
+        request.engine.pull_image(image, lambda text: sink(ActionProgressed(action, text)))
+    except OrchestrateError as exc:
+        sink(ActionFailed(action, exc.what))
+        raise
+    if request.engine.observe(query).image != before:
+        sink(ActionDone(action, time.monotonic() - began_s))
 
 
 def _identity(request: Request, desired: DesiredState) -> RunIdentity:
