@@ -156,22 +156,23 @@ class FakeEngine:
             self.num_looks += 1
             self._let_nodes_end()
             found = [
-                node for node in self.world.nodes.values() if self._owner(node).project == project
+                node for node in self.world.nodes.values() if self.owner(node).project == project
             ]
         return tuple(sorted(found, key=lambda node: (node.node_rank, node.id)))
 
     def projects(self) -> tuple[ProjectSummary, ...]:
         self._fail("projects")
-        names = {self._owner(node).project for node in self.world.nodes.values()}
+        names = {self.owner(node).project for node in self.world.nodes.values()}
         names |= {net.project for net in self.world.networks.values() if net.project}
         return tuple(self._summary(name) for name in sorted(names))
 
     def _summary(self, project: str) -> ProjectSummary:
         nodes = self.observe_nodes(project)
-        playbook = self._owner(nodes[0]).playbook if nodes else ""
+        playbook = self.owner(nodes[0]).playbook if nodes else ""
         return ProjectSummary(project, playbook, tuple(node.name for node in nodes))
 
-    def _owner(self, node: ObservedNode) -> RunIdentity:
+    def owner(self, node: ObservedNode) -> RunIdentity:
+        """What a node was told of its run."""
         return self._owners.get(node.id, RunIdentity(PROJECT, node.run_id, node.run_dir))
 
     # -- changing --------------------------------------------------------------

@@ -1,0 +1,480 @@
+"""Apply, plan and verify, over playbook files and an engine that is a dictionary."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from orchestrator import run as running
+from orchestrator.engines.base import Query
+from orchestrator.errors import (
+    EngineFailed,
+    ExitCode,
+    ImageUnavailable,
+    Locked,
+    NodeNotStarted,
+    NoSuchProject,
+    OrchestrateError,
+)
+from orchestrator.events import (
+    ActionDone,
+    ActionFailed,
+    ActionProgressed,
+    ActionStarted,
+    Event,
+    GangStopped,
+    NodeEnded,
+    PlanMade,
+)
+from orchestrator.lock import project_lock
+from orchestrator.plan import PullImage
+from orchestrator.playbook.loader import load
+from orchestrator.run import (
+    Outcome,
+    Request,
+    apply,
+    desired_state,
+    new_run_id,
+    plan,
+    query_for,
+    verify,
+)
+from orchestrator.state import RunIdentity
+from tests.unit.fake_engine import (
+    LOCAL_LIKE,
+    MUTATING,
+    FakeEngine,
+    Script,
+    join_and_end,
+    joined,
+)
+
+PLAYBOOK = """\
+version: 1
+name: pair
+image: {tag: "app:1"}
+ranks: {nodes: 2, command: [python, train.py]}
+health_checks: [{joined: {within: 20s}}, {completed: {within: 20s}}]
+"""
+CREATE = """\
++ pull image app:1  (not there yet)
++ create network pair-net  (not there yet)
++ start node pair-node-0  (not there yet)
++ start node pair-node-1  (not there yet)"""
+FINISHED = """\
+= image app:1  (present)
+= network pair-net  (present)
+= node pair-node-0  (finished)
+= node pair-node-1  (finished)"""
+
+
+@dataclass
+class Bench:
+    """A playbook in a folder, an engine, and what was told."""
+
+    folder: Path
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    events: list[Event] = field(default_factory=list)
+    runs: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self.write(PLAYBOOK)
+
+    def write(self, text: str) -> None:
+        (self.folder / "pair.yaml").write_text(text)
+
+    def request(self, *, rerun: bool = False, detach: bool = False) -> Request:
+        return Request(
+            load(self.folder / "pair.yaml"),
+            self.engine,
+            self.folder / "locks",
+            rerun=rerun,
+            detach=detach,
+            run_id=lambda: f"run-{next(self.runs)}",
+        )
+
+    def apply(self, *, rerun: bool = False, detach: bool = False) -> Outcome:
+        self.events.clear()
+        self.engine.journal.clear()
+        return apply(self.request(rerun=rerun, detach=detach), self.events.append)
+
+    def apply_refused(self, kind: type[OrchestrateError]) -> OrchestrateError:
+        with pytest.raises(kind) as caught:
+            self.apply()
+        return caught.value
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """`{path below the runs of the project: text}` of every log that was kept."""
+        root = self.folder / ".orchestrate/runs/pair"
+        return {str(path.relative_to(root)): path.read_text() for path in root.glob("*/*")}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.chdir(tmp_path)
+    bench = Bench(tmp_path)
+    bench.engine.scripts = join_and_end()
+    return bench
+
+
+def results(outcome: Outcome) -> list[tuple[str, str]]:
+    assert outcome.judgement is not None
+    return [(result.name, result.status.value) for result in outcome.judgement.results]
+
+
+ALL_OK = [("alive", "ok"), ("joined", "ok"), ("completed", "ok")]
+
+
+# -- apply -----------------------------------------------------------------------
+
+
+def test_a_first_apply_creates_follows_and_proves(bench: Bench) -> None:
+    outcome = bench.apply()
+    assert str(outcome.plan) == CREATE
+    assert (results(outcome), outcome.exit_code) == (ALL_OK, ExitCode.CONVERGED)
+    assert bench.engine.mutations == [
+        "pull_image app:1",
+        "create_network pair-net for pair",
+        "start_nodes pair-node-0 pair-node-1 as run-1",
+    ]
+    assert bench.events[0] == PlanMade(outcome.plan)
+    nodes = bench.engine.observe_nodes("pair")
+    assert [each for each in bench.events if isinstance(each, NodeEnded)] == [
+        NodeEnded(node) for node in nodes
+    ]
+    assert {node.run_dir for node in nodes} == {str(bench.folder / ".orchestrate/runs/pair/run-1")}
+    assert {name: text.splitlines()[-1] for name, text in bench.kept.items()} == {
+        "run-1/node-0.log": "bye from 0",
+        "run-1/node-1.log": "bye from 1",
+    }
+
+
+def test_the_nodes_are_told_who_they_are(bench: Bench) -> None:
+    bench.apply()
+    loaded = load(bench.folder / "pair.yaml")
+    owners = {bench.engine.owner(node) for node in bench.engine.observe_nodes("pair")}
+    assert owners == {
+        RunIdentity(
+            project="pair",
+            run_id="run-1",
+            run_dir=str(bench.folder / ".orchestrate/runs/pair/run-1"),
+            playbook=str(bench.folder / "pair.yaml"),
+            playbook_digest=loaded.digest,
+        )
+    }
+
+
+def test_a_second_apply_changes_nothing_and_proves_again(bench: Bench) -> None:
+    bench.apply()
+    nodes = bench.engine.observe_nodes("pair")
+    outcome = bench.apply()
+    assert (str(outcome.plan), results(outcome), int(outcome.exit_code)) == (FINISHED, ALL_OK, 0)
+    assert bench.events == [PlanMade(outcome.plan)]
+    assert bench.engine.journal == []
+    assert bench.engine.observe_nodes("pair") == nodes
+
+
+def test_an_apply_to_a_gang_that_runs_goes_on_watching_it(bench: Bench) -> None:
+    bench.engine.scripts = {
+        rank: Script(((0.0, joined(rank)),), ends_after_s=0.6) for rank in (0, 1)
+    }
+    bench.apply(detach=True)
+    outcome = bench.apply()
+    assert outcome.plan.is_empty
+    assert (results(outcome), bench.engine.mutations) == (ALL_OK, [])
+    assert sorted(bench.kept) == ["run-1/node-0.log", "run-1/node-1.log"]
+
+
+def test_detach_returns_while_the_nodes_run(bench: Bench) -> None:
+    bench.engine.scripts = {}
+    outcome = bench.apply(detach=True)
+    assert (str(outcome.plan), outcome.judgement, int(outcome.exit_code)) == (CREATE, None, 0)
+    assert [node.is_active for node in bench.engine.observe_nodes("pair")] == [True, True]
+    assert bench.kept == {}
+
+
+def test_rerun_replaces_a_gang_that_finished(bench: Bench) -> None:
+    bench.apply()
+    outcome = bench.apply(rerun=True)
+    why = "a new run was asked for"
+    assert str(outcome.plan).splitlines()[2:] == [
+        f"- remove node pair-node-0  ({why})",
+        f"- remove node pair-node-1  ({why})",
+        f"+ start node pair-node-0  ({why})",
+        f"+ start node pair-node-1  ({why})",
+    ]
+    assert {node.run_id for node in bench.engine.observe_nodes("pair")} == {"run-2"}
+    assert len(bench.kept) == 4
+
+
+def test_on_a_bare_engine_there_is_neither_image_nor_network(bench: Bench) -> None:
+    bench.engine.traits = LOCAL_LIKE
+    bench.engine.scripts = {
+        rank: Script(((0.0, joined(rank, master_addr="127.0.0.1")),), 0.0) for rank in (0, 1)
+    }
+    outcome = bench.apply()
+    assert str(outcome.plan).splitlines() == CREATE.splitlines()[2:]
+    assert (results(outcome), bench.engine.mutations) == (
+        ALL_OK,
+        ["start_nodes pair-node-0 pair-node-1 as run-1"],
+    )
+
+
+# -- runs that failed ------------------------------------------------------------
+
+
+def test_a_run_that_ended_with_0_but_failed_a_check_is_repeated_with_its_cause(
+    bench: Bench,
+) -> None:
+    bench.engine.scripts = {rank: Script(((0.0, "no record"),), 0.0) for rank in (0, 1)}
+    first = bench.apply()
+    assert int(first.exit_code) == ExitCode.NOT_CONVERGED
+    why = "the last run failed: joined: 2 of 2 ranks did not join"
+    assert str(plan(bench.request())).splitlines()[2:] == [
+        f"- remove node pair-node-0  ({why})",
+        f"- remove node pair-node-1  ({why})",
+        f"+ start node pair-node-0  ({why})",
+        f"+ start node pair-node-1  ({why})",
+    ]
+
+
+def test_a_dead_node_stops_its_siblings_with_little_grace(bench: Bench) -> None:
+    bench.engine.scripts = {1: Script(((0.0, "oh no"),), 0.0, code=3)}
+    outcome = bench.apply()
+    assert int(outcome.exit_code) == ExitCode.NOT_CONVERGED
+    assert bench.engine.mutations[-1] == "stop_nodes pair-node-0 grace 1"
+    stopped = [each for each in bench.events if isinstance(each, GangStopped)]
+    assert [each.node_names for each in stopped] == [("pair-node-0",)]
+    assert [node.exit_code for node in bench.engine.observe_nodes("pair")] == [143, 3]
+    assert bench.kept == {"run-1/node-0.log": "", "run-1/node-1.log": "oh no\n"}
+
+
+def test_on_failure_keep_leaves_the_siblings_alone(bench: Bench) -> None:
+    bench.write(PLAYBOOK + "on_failure: keep\n")
+    bench.engine.scripts = {1: Script(((0.0, "oh no"),), 0.0, code=3)}
+    outcome = bench.apply()
+    assert int(outcome.exit_code) == ExitCode.NOT_CONVERGED
+    assert bench.engine.mutations[-1].startswith("start_nodes")
+    assert not [each for each in bench.events if isinstance(each, GangStopped)]
+    assert [node.is_active for node in bench.engine.observe_nodes("pair")] == [True, False]
+    assert bench.kept == {"run-1/node-1.log": "oh no\n"}
+
+
+def test_nothing_is_said_to_be_stopped_where_nothing_ran(bench: Bench) -> None:
+    bench.engine.scripts = {rank: Script((), 0.0, code=1) for rank in (0, 1)}
+    bench.apply()
+    assert not [each for each in bench.events if isinstance(each, GangStopped)]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (1, ExitCode.NOT_CONVERGED),
+        (125, ExitCode.NOT_CONVERGED),
+        (126, ExitCode.NODE_NOT_STARTED),
+        (127, ExitCode.NODE_NOT_STARTED),
+        (128, ExitCode.NOT_CONVERGED),
+        (137, ExitCode.NOT_CONVERGED),
+    ],
+)
+def test_a_command_that_does_not_exist_has_a_code_of_its_own(
+    code: int, expected: ExitCode, bench: Bench
+) -> None:
+    bench.engine.scripts = {rank: Script((), 0.0, code=code) for rank in (0, 1)}
+    assert bench.apply().exit_code is expected
+
+
+def test_a_start_that_fails_stops_the_others_and_the_next_apply_goes_on(bench: Bench) -> None:
+    bench.engine.scripts = {}
+    error = NodeNotStarted("no such user", about="pair-node-1")
+    bench.engine.failures["start_nodes pair-node-1"] = error
+    assert bench.apply_refused(NodeNotStarted) is error
+    assert bench.engine.mutations[-1] == "stop_nodes pair-node-0 grace 0"
+    bench.engine.failures.clear()
+    again = plan(bench.request())
+    killed = "was killed by signal 15 (exit code 143)"
+    assert str(again).splitlines()[2:] == [
+        f"- remove node pair-node-0  ({killed})",
+        f"+ start node pair-node-0  ({killed})",
+        "+ start node pair-node-1  (not there yet)",
+    ]
+
+
+# -- pull: always ----------------------------------------------------------------
+
+
+@pytest.fixture
+def pulling(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    bench.write(PLAYBOOK.replace('{tag: "app:1"}', '{tag: "app:1", pull: always}'))
+    return bench
+
+
+def pull_of(bench: Bench) -> PullImage:
+    image = desired_state(bench.request()).image
+    assert image is not None
+    return PullImage(image, "pull: always")
+
+
+def test_pull_always_is_done_before_looking(pulling: Bench) -> None:
+    outcome = pulling.apply()
+    pull = pull_of(pulling)
+    assert pulling.events[:4] == [
+        ActionStarted(pull),
+        ActionProgressed(pull, "pulling app:1"),
+        ActionDone(pull, 0.0),
+        PlanMade(outcome.plan),
+    ]
+    assert str(outcome.plan).splitlines()[0] == "= image app:1  (present)"
+    assert pulling.engine.mutations[0] == "pull_image app:1"
+
+
+def test_a_tag_that_moved_replaces_the_gang(pulling: Bench) -> None:
+    pulling.apply()
+    outcome = pulling.apply()  # the fake registry has a new image each time
+    causes = {action.cause for action in outcome.plan.remove_nodes}
+    assert len(causes) == 1
+    assert causes.pop().startswith("image: sha256:0001")
+
+
+def test_a_tag_that_did_not_move_changes_nothing(
+    pulling: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulling.apply()
+    monkeypatch.setattr(pulling.engine.world, "add_image", lambda _tag: None)
+    outcome = pulling.apply()
+    assert outcome.plan.is_empty
+    assert not [each for each in pulling.events if isinstance(each, ActionDone)]
+    assert pulling.engine.mutations == ["pull_image app:1"]
+
+
+def test_a_pull_that_fails_leaves_what_runs_alone(pulling: Bench) -> None:
+    pulling.apply()
+    pulling.engine.failures["pull_image"] = error = ImageUnavailable("no route to the registry")
+    assert pulling.apply_refused(ImageUnavailable) is error
+    assert pulling.events[-1] == ActionFailed(pull_of(pulling), "no route to the registry")
+    assert pulling.engine.mutations == ["pull_image app:1"]
+    assert len(pulling.engine.world.nodes) == 2
+
+
+# -- the lock --------------------------------------------------------------------
+
+
+def test_the_lock_is_held_from_before_looking_to_the_end(bench: Bench) -> None:
+    held: list[str] = []
+
+    def try_to_apply(event: Event) -> None:
+        with pytest.raises(Locked) as caught:
+            apply(bench.request(), lambda _: None)
+        held.append(f"{type(event).__name__}: {caught.value.what.split(' (')[0]}")
+
+    apply(bench.request(), try_to_apply)
+    what = "project pair is being changed by `orchestrate apply`"
+    assert set(held) == {
+        f"{kind}: {what}"
+        for kind in (
+            "PlanMade",
+            "ActionStarted",
+            "ActionProgressed",
+            "ActionDone",
+            "NodeSpoke",
+            "NodeEnded",
+            "CheckChanged",
+        )
+    }
+    assert bench.apply().plan.is_empty
+
+
+def test_a_locked_project_is_not_touched(bench: Bench) -> None:
+    with project_lock(bench.folder / "locks", "docker", "pair", doing="destroy"):
+        refused = bench.apply_refused(Locked)
+    assert f"`orchestrate destroy` (process {os.getpid()}, since " in refused.what
+    assert (bench.engine.journal, bench.engine.num_looks, bench.events) == ([], 0, [])
+
+
+def test_an_apply_that_failed_frees_the_lock(bench: Bench) -> None:
+    bench.engine.failures["create_network"] = EngineFailed("no")
+    bench.apply_refused(EngineFailed)
+    bench.engine.failures.clear()
+    assert int(bench.apply().exit_code) == 0
+
+
+# -- plan and verify -------------------------------------------------------------
+
+
+def read_only(engine: FakeEngine) -> None:
+    for call in (*MUTATING, "save_log"):
+        engine.failures[call] = AssertionError(f"{call} on an engine that may only be read")
+
+
+def test_planning_and_verifying_need_only_to_read(bench: Bench) -> None:
+    bench.apply()
+    read_only(bench.engine)
+    bench.engine.journal.clear()
+    assert str(plan(bench.request())) == FINISHED
+    assert len(plan(bench.request(rerun=True)).actions) == 4
+    assert verify(bench.request()).holds
+    assert bench.engine.journal == []
+
+
+def test_planning_for_an_empty_engine_needs_only_to_read(bench: Bench) -> None:
+    read_only(bench.engine)
+    assert str(plan(bench.request())) == CREATE
+    assert not (bench.folder / "locks").exists()
+
+
+def test_verify_wants_nodes(bench: Bench) -> None:
+    with pytest.raises(NoSuchProject) as caught:
+        verify(bench.request())
+    path = bench.folder / "pair.yaml"
+    assert (caught.value.what, caught.value.fix) == (
+        "project pair has no nodes on the docker engine",
+        f"run `orchestrate apply {path}` first",
+    )
+
+
+def test_what_is_looked_at_is_what_the_playbook_names(bench: Bench) -> None:
+    request = bench.request()
+    nodes = ("pair-node-0", "pair-node-1")
+    assert query_for(desired_state(request)) == Query("pair", "app:1", "pair-net", False, nodes)
+    bare = replace(request, engine=FakeEngine(traits=LOCAL_LIKE))
+    assert query_for(desired_state(bare)) == Query("pair", node_names=nodes)
+
+
+def test_an_external_network_is_asked_for_as_such(bench: Bench) -> None:
+    bench.write(PLAYBOOK + "network: {name: theirs, external: true}\n")
+    query = query_for(desired_state(bench.request()))
+    assert (query.network, query.network_is_external) == ("theirs", True)
+
+
+def test_the_inputs_of_a_build_are_part_of_what_is_wanted(bench: Bench) -> None:
+    (bench.folder / "Dockerfile").write_text("FROM scratch\n")
+    bench.write(PLAYBOOK.replace('{tag: "app:1"}', '{tag: "app:1", build: {context: .}}'))
+    one = desired_state(bench.request()).image
+    (bench.folder / "Dockerfile").write_text("FROM scratch\nENV A=1\n")
+    two = desired_state(bench.request()).image
+    assert one is not None
+    assert two is not None
+    assert (one.recipe, one.build_inputs == two.build_inputs) == (two.recipe, False)
+    bare = replace(bench.request(), engine=FakeEngine(traits=LOCAL_LIKE))
+    assert desired_state(bare).image is None
+
+
+def test_run_ids_sort_by_time_and_are_never_the_same() -> None:
+    ids = [new_run_id() for _ in range(100)]
+    assert len(set(ids)) == 100
+    assert [each[:15] for each in ids] == sorted(each[:15] for each in ids)
+
+
+def test_no_thread_outlives_an_apply(bench: Bench) -> None:
+    before = threading.active_count()
+    bench.apply()
+    assert threading.active_count() == before
