@@ -68,7 +68,7 @@ class SocketReader:
                 for id_ in ids:
                     status, body = wire.ask(f"/containers/{quote(id_)}/wait", method="POST")
                     if status not in {OK, GONE}:
-                        raise refusal(body, errand.doing)
+                        raise refusal(status, body, errand.doing)
         except TooLate:  # some still run
             return False
         return True
@@ -103,7 +103,7 @@ def _filtered(name: str, value: str) -> str:
 def _listed(wire: Wire, target: str, doing: str) -> list[Json]:
     status, body = wire.ask(target)
     if status != OK:
-        raise refusal(body, doing)
+        raise refusal(status, body, doing)
     return parse_objects(body.decode(errors="replace"), doing)
 
 
@@ -112,7 +112,7 @@ def _inspected(wire: Wire, target: str, doing: str) -> Json | None:
     if status == GONE:
         return None
     if status != OK:
-        raise refusal(body, doing)
+        raise refusal(status, body, doing)
     found = parse_objects(f"[{body.decode(errors='replace')}]", doing)
     if len(found) != 1:
         raise EngineFailed(f"{doing}: docker answered with JSON of an unknown shape")

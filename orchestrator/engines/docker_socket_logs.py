@@ -60,7 +60,7 @@ class _Stream:
     def _take_refusal(self, body: bytes) -> None:
         self._refusal = (self._refusal + body)[:_REFUSAL_BYTES]
         if self.answer.is_whole and self.answer.status not in _GONE:
-            raise refusal(self._refusal, self._errand.doing)
+            raise refusal(self.answer.status, self._refusal, self._errand.doing)
 
 
 class _Lines:

@@ -152,7 +152,7 @@ def _refused(error: OSError, errand: Errand) -> OrchestrateError:
     return to_error(said, errand.doing)
 
 
-def refusal(body: bytes, doing: str) -> OrchestrateError:
+def refusal(status: int, body: bytes, doing: str) -> OrchestrateError:
     """The error for an answer with another status than OK."""
     text = body.decode(errors="replace")
     try:
@@ -160,4 +160,5 @@ def refusal(body: bytes, doing: str) -> OrchestrateError:
     except (ValueError, RecursionError):
         found = None
     message = found.get("message") if isinstance(found, dict) else None
-    return to_error(f"Error response from daemon: {message or text.strip()}", doing)
+    why = message or text.strip() or f"HTTP status {status}"
+    return to_error(f"Error response from daemon: {why}", doing)

@@ -9,7 +9,6 @@ import pytest
 
 from .stand import DockerStand, LocalStand, Stand
 
-
 WAYS = (
     "local",
     pytest.param("docker", marks=pytest.mark.docker),
