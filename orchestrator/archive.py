@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,9 @@ from orchestrator.errors import OrchestrateError, OutOfSpace
 from orchestrator.state import ObservedNode
 
 FOLDER = ".orchestrate/runs"
+
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9-]*")
+_NODE_LOG = re.compile(r"node-[0-9]{1,9}\.log")
 
 
 def run_folder(project: str, run_id: str) -> Path:
@@ -66,6 +70,20 @@ def _save(engine: Engine, node: ObservedNode, path: Path) -> None:
 
 
 def saved_logs(project: str) -> tuple[Path, ...]:
-    """The log files of the project's newest run that is kept below the current folder."""
+    """The log files, in rank order, of the newest run of which any are kept below the current
+    folder; none for what is no project's name.
+    """
+    if not _PROJECT.fullmatch(project):
+        return ()
     runs = sorted((Path.cwd() / FOLDER / project).glob("*/"), key=lambda run: run.name)
-    return tuple(sorted(runs[-1].glob("node-*.log"))) if runs else ()
+    return next((logs for run in reversed(runs) if (logs := _logs_in(run))), ())
+
+
+def _logs_in(run: Path) -> tuple[Path, ...]:
+    logs = (path for path in run.glob("node-*.log") if _NODE_LOG.fullmatch(path.name))
+    return tuple(sorted(logs, key=node_rank_of))
+
+
+def node_rank_of(log: Path) -> int:
+    """The rank of the node whose log a file of `saved_logs` is."""
+    return int(log.stem.removeprefix("node-"))

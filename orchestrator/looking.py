@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
-from orchestrator.archive import saved_logs
+from orchestrator.archive import node_rank_of, saved_logs
 from orchestrator.choose import EngineName, engines_for, state_folder
 from orchestrator.console import Console
 from orchestrator.engines.base import Engine
@@ -145,7 +145,7 @@ def _show_saved(
         raise _unknown(project or "at all", found)
     console.say_error(f"the nodes are gone; these logs were kept in {paths[0].parent}")
     for path in paths:
-        node_rank = int(path.stem.removeprefix("node-"))
+        node_rank = node_rank_of(path)
         if options.node is None or options.node == node_rank:
             with path.open("rb") as file:
                 for line in file:
