@@ -70,8 +70,9 @@ def _save(engine: Engine, node: ObservedNode, path: Path) -> None:
 
 
 def saved_logs(project: str) -> tuple[Path, ...]:
-    """The log files, in rank order, of the newest run of which any are kept below the current
-    folder; none for what is no project's name.
+    """The log files, in rank order, of the project's newest run that has any.
+
+    Looked for below the current folder; none for what is no project's name.
     """
     if not _PROJECT.fullmatch(project):
         return ()
