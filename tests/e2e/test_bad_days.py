@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.conftest import Desk
 from tests.e2e.test_lifecycle import kill_node, node, statuses
+from tests.e2e.wiretap import Wiretap, short_folder
 
 WAIT_FOR_PEER = "trap 'exit 143' TERM; while true; do sleep 0.1; done"
 
@@ -290,9 +291,22 @@ def test_a_docker_that_hangs_is_given_up(docker_desk: Desk) -> None:
 
 
 @pytest.mark.docker
-def test_a_second_apply_makes_no_mutating_docker_call(docker_desk: Desk) -> None:
+def test_an_engine_that_accepts_and_never_answers_is_given_up(docker_desk: Desk) -> None:
+    docker_desk.write("true")
+    with short_folder() as folder, socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(folder / "mute.sock"))
+        mute.listen(64)
+        docker_desk.env["DOCKER_HOST"] = f"unix://{folder}/mute.sock"
+        ran = docker_desk.run("apply", "--engine", "docker", "playbook.yaml", deadline_s=60)
+    assert (ran.code, "docker did not answer within 30 s" in ran.err) == (4, True)
+    assert (len(ran.err.splitlines()), no_traceback(ran.err + ran.out)) == (1, True)
+    assert ran.took_s < 33.0
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("way", ["over the socket", "by the command"])
+def test_a_second_apply_makes_no_mutating_docker_call(docker_desk: Desk, way: str) -> None:
     docker_desk.write("echo done")
-    assert docker_desk.apply().code == 0
     calls = docker_desk.folder / "calls"
     stand_in = docker_desk.folder / "bin" / "docker"
     stand_in.parent.mkdir()
@@ -300,11 +314,20 @@ def test_a_second_apply_makes_no_mutating_docker_call(docker_desk: Desk) -> None
     stand_in.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexec {real.strip()} "$@"\n')
     stand_in.chmod(0o755)
     docker_desk.env["PATH"] = f"{stand_in.parent}:{os.environ['PATH']}"
-    again = docker_desk.apply()
-    assert (again.code, "changed=0" in again.out) == (0, True)
+    with Wiretap() as tap:
+        docker_desk.env |= tap.environment(by_command=way == "by the command")
+        first, made = docker_desk.apply(), tap.take()
+        (docker_desk.folder / "calls").write_text("")
+        again, looked = docker_desk.apply(), tap.take()
+    assert (first.code, again.code, "changed=0" in again.out) == (0, 0, True)
+    # Every question goes past the tap, so a call that changes something would be seen.
+    assert {"POST /containers/create", "POST /networks/create"} <= set(made)
+    assert {question.split()[0] for question in looked} <= {"GET", "HEAD"}
+    assert {"GET /containers/json", "GET /networks"} <= set(looked)
     verbs = {" ".join(call.split()[:2]) for call in calls.read_text().splitlines()}
     looks = {"ps --all", "container inspect", "image inspect", "network ls", "network inspect"}
-    assert verbs <= looks | {"logs --timestamps"}
+    expected = looks | {"logs --timestamps"}
+    assert verbs == (expected if way == "by the command" else set())
 
 
 @pytest.mark.docker
