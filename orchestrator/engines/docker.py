@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engines.base import OnLine, OnLog, Query
@@ -112,7 +112,8 @@ class DockerEngine:
     def projects(self) -> tuple[ProjectSummary, ...]:
         """See `Engine.projects`."""
         with _understood("looking for projects"):
-            containers = self._reader.containers([("label", LABEL_PROJECT)])
+            found = self._reader.containers([("label", LABEL_PROJECT)])
+            containers = [each for each in found if is_ours(each)]
             networks = map(network_from_inspect, self._reader.networks(LABEL_PROJECT))
             names = {_label(each, LABEL_PROJECT) for each in containers}
             names |= {network.project for network in networks if network.project}
@@ -158,6 +159,8 @@ class DockerEngine:
 
     def create_network(self, network: NetworkSpec, project: str) -> None:
         """See `Engine.create_network`. python-on-whales has no word for `--internal`."""
+        # Nodes are made next: python-on-whales is imported while docker is busy.
+        Thread(target=lambda: self._client, name="import", daemon=True).start()
         self._cli.call(
             "network", "create", "--driver", "bridge",
             *(["--internal"] if network.internal else []),
@@ -190,13 +193,13 @@ class DockerEngine:
         _in_parallel(start, nodes)
 
     def _create_node(self, node: NodeSpec, identity: RunIdentity) -> None:
-        with typed(f"creating node {node.name}"):
+        with typed(f"creating node {node.name}", about=node.name):
             self._client.container.create(
                 node.image or "", list(node.command), **create_options(node, identity)
             )
 
     def _start_node(self, node: NodeSpec) -> None:
-        with typed(f"starting node {node.name}"):
+        with typed(f"starting node {node.name}", about=node.name):
             self._client.container.start(node.name)
 
     @cached_property

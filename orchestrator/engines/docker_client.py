@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from orchestrator.engines.docker_cli import to_error
-from orchestrator.errors import EngineUnavailable
+from orchestrator.errors import EngineUnavailable, OrchestrateError
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
@@ -40,14 +40,21 @@ def _deadline_prefix() -> list[str]:
 
 
 @contextmanager
-def typed(doing: str) -> Iterator[None]:
-    """Turn what python-on-whales raises inside the block into our types."""
+def typed(doing: str, *, about: str = "") -> Iterator[None]:
+    """Turn what python-on-whales raises inside the block into our types.
+
+    Args:
+        doing: what is tried, for the message.
+        about: name of the object that it is tried on.
+    """
     from python_on_whales import ClientNotFoundError, DockerException
 
     try:
         yield
     except DockerException as exc:
-        raise _mapped(exc, doing) from exc
+        error = _mapped(exc, doing)
+        error.about = about
+        raise error from exc
     except UnicodeDecodeError as exc:
         raise to_error("docker answered with bytes that are not UTF-8", doing) from exc
     except ClientNotFoundError as exc:
@@ -56,7 +63,7 @@ def typed(doing: str) -> Iterator[None]:
         ) from exc
 
 
-def _mapped(error: DockerException, doing: str) -> Exception:
+def _mapped(error: DockerException, doing: str) -> OrchestrateError:
     if error.return_code in _ENDED_BY_TIMEOUT:
         return EngineUnavailable(
             f"{doing}: docker did not answer within {CALL_DEADLINE_S:g} s",

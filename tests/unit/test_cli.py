@@ -61,6 +61,21 @@ def test_a_bug_leaves_its_traceback_in_a_file(
     kept.unlink()
 
 
+def test_a_full_disk_under_the_output_is_no_bug() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestrator.cli", "schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        ExitCode.OUT_OF_SPACE,
+        "orchestrate: no space is left; free some\n",
+    )
+
+
 @pytest.mark.parametrize(
     "argv",
     [
