@@ -45,7 +45,7 @@ def engines_for(name: EngineName, notice: Notice) -> tuple[Engine, ...]:
         return (local_engine(),)
     if docker_answers():
         return (docker_engine(), local_engine()) if local_is_in_use() else (docker_engine(),)
-    if DOCKER_SOCKET.exists() or "DOCKER_HOST" in os.environ:
+    if DOCKER_SOCKET.exists() or _is_chosen():
         notice("the Docker engine does not answer: only the embedded one was looked at")
     return (local_engine(),)
 
@@ -73,8 +73,7 @@ def local_is_in_use() -> bool:
 
 def docker_answers() -> bool:
     """True when a Docker engine answers, by the cheapest question that settles it."""
-    chosen = {"DOCKER_HOST", "DOCKER_CONTEXT"} & os.environ.keys()
-    if not chosen and _accepts(DOCKER_SOCKET):
+    if not _is_chosen() and _accepts(DOCKER_SOCKET):
         return True
     try:
         done = subprocess.run(
@@ -88,6 +87,11 @@ def docker_answers() -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def _is_chosen() -> bool:
+    """True when the user's environment says which Docker engine is meant."""
+    return bool({"DOCKER_HOST", "DOCKER_CONTEXT"} & os.environ.keys())
 
 
 def _accepts(path: Path) -> bool:
