@@ -99,7 +99,7 @@ def join_and_end(world_size: int = 2) -> dict[int, Script]:
     }
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeEngine:
     """An `Engine` over a `World`.
 
