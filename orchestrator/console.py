@@ -93,7 +93,7 @@ class Console:
                 if result.status.value == "ok":
                     self.show_check(result)
             case StillWaiting(pending, waited_s):
-                names = ", ".join(f"{each.name} ({each.why})" for each in pending)
+                names = printable(", ".join(f"{each.name} ({each.why})" for each in pending))
                 self.say(self._paint("dim", f"waiting: {names}  {waited_s:.0f} s"))
             case GangStopped(names, took_s):
                 self._task("stopped", "yellow", f"{', '.join(names)}  {took_s:.1f} s")
@@ -108,13 +108,14 @@ class Console:
             print(text, file=self._out, flush=True)
 
     def say_error(self, text: str) -> None:
-        """Print an error, always, to stderr."""
+        """Print an error, always, to stderr; it may quote an engine, a path or a registry."""
+        text = "\n".join(printable(line) for line in text.split("\n"))
         paint = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         print(_painted("red", text) if paint else text, file=sys.stderr, flush=True)  # noqa: T201
 
     def heading(self, text: str) -> None:
         """Print what the next lines are about."""
-        self.say(self._paint("bold", text))
+        self.say(self._paint("bold", printable(text)))
 
     def show_plan(self, plan: Plan) -> None:
         """Print a plan, a line an object."""
