@@ -13,6 +13,7 @@ from orchestrator.archive import node_rank_of, saved_logs
 from orchestrator.choose import EngineName, engines_for, state_folder
 from orchestrator.console import Console
 from orchestrator.engines.base import Engine
+from orchestrator.engines.lines import LINE_BYTES
 from orchestrator.errors import ExitCode, NoSuchProject
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state import ObservedNode
@@ -148,7 +149,7 @@ def _show_saved(
         node_rank = node_rank_of(path)
         if options.node is None or options.node == node_rank:
             with path.open("rb") as file:
-                for line in file:
+                while line := file.readline(LINE_BYTES):
                     text = line.rstrip(b"\n")
                     console.show_log(LogLine(node_rank, time.time(), text), raw=options.raw)
     return ExitCode.CONVERGED
