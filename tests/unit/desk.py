@@ -13,7 +13,7 @@ from orchestrator import cli, looking, verbs
 from orchestrator.choose import EngineName, Notice
 from orchestrator.engines.base import Engine
 from tests.unit.fake_engine import FakeEngine, join_and_end
-from tests.unit.test_run import PLAYBOOK
+from tests.unit.workbench import PLAYBOOK
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from orchestrator.state import ImageSpec, NodeStatus, ObservedNode
 from orchestrator.verify.results import CheckResult, Finding, Status
 from tests.unit.fake_engine import FakeEngine, Script, join_and_end, joined, rank_failed
 from tests.unit.fakes import node_spec
-from tests.unit.test_run import PLAYBOOK
+from tests.unit.workbench import PLAYBOOK
 
 
 class Screen(io.StringIO):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.desk import Desk, desk
 from tests.unit.fake_engine import LOCAL_LIKE, FakeEngine, Script, joined
-from tests.unit.test_run import PLAYBOOK
+from tests.unit.workbench import PLAYBOOK
 
 __all__ = ["desk"]
 

@@ -14,7 +14,7 @@ from orchestrator.playbook.loader import load
 from orchestrator.playbook.schema import json_schema
 from tests.unit.desk import Desk, desk
 from tests.unit.fake_engine import MUTATING, FakeEngine, Script
-from tests.unit.test_run import PLAYBOOK
+from tests.unit.workbench import PLAYBOOK
 
 __all__ = ["desk"]
 
