@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import ImageUnavailable
+from orchestrator.images.build_cli import BuildCall, BuildCli
 from orchestrator.images.buildlog import BuildLog, open_build_log
 from orchestrator.images.command import Limits, Outcome
-from orchestrator.images.docker_cli import BuildCall, DockerCli
 from orchestrator.images.dockerfile import base_images, with_bases
 from orchestrator.images.failures import failure, is_index_out_of_reach
 from orchestrator.images.reach import Reach, ReachMemory, Route, memory_key, reach_from_environment
@@ -62,7 +62,7 @@ class ImageBuilder:
         cache_dir: Path,
         deadline_s: float = DEFAULT_DEADLINE_S,
     ) -> None:
-        self._docker = DockerCli(docker_cmd)
+        self._docker = BuildCli(docker_cmd)
         self._reach = reach_from_environment(os.environ) if reach is None else reach
         self._cache = cache_dir
         self._limits = Limits(deadline_s)

@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 from orchestrator.errors import ImageUnavailable
+from orchestrator.images.build_cli import BuildCli
 from orchestrator.images.buildlog import BuildLog
 from orchestrator.images.command import Limits, stream
-from orchestrator.images.docker_cli import DockerCli
 from orchestrator.images.failures import failure
 
 BASE_TAG = "orchestrate-base:bookworm-py311"
@@ -50,7 +50,7 @@ def mmdebstrap_argv(archive: Path) -> list[str]:
     ]
 
 
-def ensure_base(docker: DockerCli, scratch: Path, log: BuildLog) -> str:
+def ensure_base(docker: BuildCli, scratch: Path, log: BuildLog) -> str:
     """Make the base image unless it is here; return its tag.
 
     Args:

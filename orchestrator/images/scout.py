@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ImageUnavailable
+from orchestrator.images.build_cli import BuildCli
 from orchestrator.images.buildlog import BuildLog
 from orchestrator.images.command import Limits
 from orchestrator.images.debian_base import can_replace, ensure_base
-from orchestrator.images.docker_cli import DockerCli
 from orchestrator.images.failures import PullRefusal, failure, pull_refusal
 from orchestrator.images.reach import Reach, Route
 
@@ -45,7 +45,7 @@ class Needs:
 class Scout:
     """Asks the engine, the registry and the package index."""
 
-    docker: DockerCli
+    docker: BuildCli
     scratch: Path
     log: BuildLog
 

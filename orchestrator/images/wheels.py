@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ImageUnavailable
+from orchestrator.images.build_cli import BuildCli
 from orchestrator.images.buildlog import BuildLog
 from orchestrator.images.command import Limits, stream
-from orchestrator.images.docker_cli import DockerCli
 from orchestrator.images.failures import failure, io_failure
 
 # Oldest C library that wheels are tagged for by number.
@@ -59,7 +59,7 @@ class WheelRequest:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
-def ask_target(docker: DockerCli, image: str, log: BuildLog) -> Target:
+def ask_target(docker: BuildCli, image: str, log: BuildLog) -> Target:
     """Ask a base image for its Python and C library.
 
     Raises:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ImageUnavailable
+from orchestrator.images.build_cli import BuildCli
 from orchestrator.images.builder import ImageBuilder
 from orchestrator.images.context import Kind, context_entries
-from orchestrator.images.docker_cli import DockerCli
 from orchestrator.images.recipe import LABEL_INPUTS, BuildRecipe, inputs_digest
 from orchestrator.images.scratch import default_cache_dir
 
@@ -184,7 +184,7 @@ def test_our_matcher_lets_in_what_docker_sends(name: str, tmp_path: Path) -> Non
 
     theirs = sent_by_docker(context)
 
-    if name == BUILDKIT_ONLY and not DockerCli(["docker"]).has_buildx:
+    if name == BUILDKIT_ONLY and not BuildCli(["docker"]).has_buildx:
         # known and documented: the legacy builder sends less; ours is what BuildKit sends
         assert set(ours) - set(theirs) == {"keep/deep/k.txt"}
     else:

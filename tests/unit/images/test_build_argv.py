@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ImageUnavailable
+from orchestrator.images.build_cli import BuildCall, build_argv
 from orchestrator.images.debian_base import can_replace, mmdebstrap_argv
-from orchestrator.images.docker_cli import BuildCall, build_argv
 from orchestrator.images.reach import Reach, ReachMemory, Route, memory_key, reach_from_environment
 from orchestrator.images.wheels import Target, WheelRequest, download_argv
 

@@ -45,7 +45,7 @@ def build_argv(call: BuildCall, *, buildx: bool) -> list[str]:
     return [*argv, str(call.context)]
 
 
-class DockerCli:
+class BuildCli:
     """Calls the docker command line, every call with a deadline."""
 
     def __init__(self, command: Sequence[str]) -> None:
