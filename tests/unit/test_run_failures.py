@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -59,6 +60,18 @@ def test_on_failure_keep_leaves_the_siblings_alone(bench: Bench) -> None:
     assert not [each for each in bench.events if isinstance(each, GangStopped)]
     assert [node.is_active for node in bench.engine.observe_nodes("pair")] == [True, False]
     assert bench.kept == {"run-1/node-1.log": "oh no\n"}
+
+
+def test_a_gang_that_runs_past_a_deadline_is_judged_and_stopped_but_not_replaced(
+    bench: Bench,
+) -> None:
+    bench.engine.scripts = {}
+    bench.engine.now = lambda: time.time() - 100.0
+    bench.apply(detach=True)
+    bench.engine.now = time.time
+    outcome = bench.apply()
+    assert (outcome.plan.is_empty, outcome.exit_code) == (True, ExitCode.NOT_CONVERGED)
+    assert bench.engine.mutations == ["stop_nodes pair-node-0 pair-node-1 grace 1"]
 
 
 def test_nothing_is_said_to_be_stopped_where_nothing_ran(bench: Bench) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -237,13 +240,9 @@ def test_in_silence_a_sign_of_life_is_given_now_and_then() -> None:
     pending = CheckResult("joined", Status.PENDING, "0 of 2 ranks")
     waits = [each for each in post.events if isinstance(each, StillWaiting)]
     assert [each.pending for each in waits] == [(pending,)] * len(waits)
-    gaps = [b - a for a, b in zip([0.0, *(w.waited_s for w in waits)], _times(waits), strict=False)]
+    gaps = [b - a for a, b in pairwise([0.0, *(each.waited_s for each in waits)])]
     assert len(waits) >= 3
     assert all(SIGN_OF_LIFE_S <= gap < SIGN_OF_LIFE_S + 4 * post.tick_s for gap in gaps)
-
-
-def _times(waits: Sequence[StillWaiting]) -> list[float]:
-    return [each.waited_s for each in waits]
 
 
 def test_while_nodes_speak_no_sign_of_life_is_given() -> None:
@@ -328,16 +327,26 @@ def test_a_hundred_thousand_lines_are_taken_in_bounded_pieces() -> None:
     assert max(ahead) <= QUEUE_LINES + 1
 
 
-def test_a_node_that_never_stops_talking_does_not_keep_a_deadline_from_passing() -> None:
+class Endless(queue.Queue[LogLine]):
+    """A queue in which there always is one more line; it has enough of it after 50,000."""
+
+    num_taken = 0
+
+    def get(self, block: bool = True, timeout: float | None = None) -> LogLine:
+        self.num_taken += 1
+        assert self.num_taken < 50_000, "lines are taken, and the run is never judged"
+        return LogLine(0, START_S, b"x")
+
+
+def test_a_node_that_never_stops_talking_does_not_keep_a_deadline_from_passing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    never_empty = SimpleNamespace(Queue=Endless, Empty=queue.Empty, Full=queue.Full)
+    monkeypatch.setattr(watching, "queue", never_empty)
     post = Post({}, (Joined(within_s=5.0),), tick_s=0.001)
-
-    def chatter(on_log: OnLog, stop: threading.Event) -> None:
-        while not stop.is_set():
-            on_log(LogLine(0, START_S, b"x"))
-
-    judgement = watch_reading(post, chatter)
+    judgement = watch_reading(post, lambda _on_log, _stop: None)
     assert judgement.failure == "joined: 2 of 2 ranks did not join"
-    assert len(post.told(NodeSpoke)) < 100_000
+    assert post.told(StillWaiting) == []
 
 
 # -- without waiting -------------------------------------------------------------
@@ -365,6 +374,16 @@ def test_what_a_running_gang_may_still_reach_is_not_called_failed() -> None:
     )
 
 
+def test_a_node_that_is_gone_when_the_others_have_ended_can_reach_nothing_more() -> None:
+    post = Post({0: Script(((1.0, joined(0)),), 2.0)}, (Joined(),))
+    post.clock.now_s += 5.0
+    lost = Finding(1, 1, "process_group_joined within 60 s", "nothing")
+    assert judge_kept_logs(post.watched, post.nodes[:1]).results == (
+        failed("alive", "a node is not in order", Finding(1, None, ALIVE, "is gone")),
+        failed("joined", "1 of 2 ranks did not join", lost),
+    )
+
+
 def test_no_nodes_at_all_are_judged_as_gone() -> None:
     post = Post({}, (Joined(),))
     judgement = judge_kept_logs(post.watched, ())
@@ -372,8 +391,7 @@ def test_no_nodes_at_all_are_judged_as_gone() -> None:
 
 
 def test_the_step_whose_time_matters() -> None:
-    assert milestone_of(()) == 1
-    assert milestone_of((Joined(), Training(steps=7))) == 7
+    assert [milestone_of(()), milestone_of((Joined(), Training(steps=7)))] == [1, 7]
 
 
 def test_a_skipped_check_is_no_failure_but_does_not_hold() -> None:
