@@ -275,7 +275,7 @@ def test_an_error_while_asking_for_the_nodes_is_raised_and_ends_the_reader() -> 
 class Reading(FakeEngine):
     """An engine whose logs come from a function of the test."""
 
-    def __init__(self, post: Post, read: Callable[[OnLog, threading.Event], None]) -> None:
+    def __init__(self, post: Post, read: Callable[[OnLog, threading.Event], object]) -> None:
         super().__init__(world=post.engine.world, now=post.engine.now)
         self._read = read
 
@@ -285,7 +285,7 @@ class Reading(FakeEngine):
         self._read(on_log, stop)
 
 
-def watch_reading(post: Post, read: Callable[[OnLog, threading.Event], None]) -> Judgement:
+def watch_reading(post: Post, read: Callable[[OnLog, threading.Event], object]) -> Judgement:
     watched = Watched(
         Reading(post, read), desired_state(), post.checks, post.events.append, post.clock
     )
@@ -298,15 +298,11 @@ def test_a_reader_that_never_returns_does_not_keep_the_end(
     monkeypatch.setattr(watching, "READER_END_S", 0.1)
     release = threading.Event()
     began_s = time.monotonic()
-    judgement = watch_reading(Post(), lambda _on_log, _stop: _wait(release))
+    judgement = watch_reading(Post(), lambda _on_log, _stop: release.wait(timeout=30))
     took_s = time.monotonic() - began_s
     release.set()
     assert judgement.results == (IN_ORDER,)
     assert took_s < 2.0
-
-
-def _wait(release: threading.Event) -> None:
-    release.wait(timeout=30)
 
 
 def test_a_hundred_thousand_lines_are_taken_in_bounded_pieces() -> None:
