@@ -161,6 +161,13 @@ def test_logs_followed_end_when_the_nodes_end(desk: Desk) -> None:
     assert said.out.splitlines()[:2] == ["rank 0 | hello 0", "rank 1 | hello 1"]
 
 
+def test_logs_followed_raw(applied: Desk) -> None:
+    said = applied.run("logs", "-f", "--raw", "--node", "0")
+    run_id = applied.engine.observe_nodes("pair")[0].run_id
+    record = joined(0).replace("$RUN_ID", run_id)
+    assert said.out.splitlines() == [f"rank 0 | {record}", "rank 0 | bye from 0"]
+
+
 def test_logs_of_nodes_with_several_ranks_bear_the_node(desk: Desk) -> None:
     desk.write(PLAYBOOK.replace("nodes: 2", "nodes: 2, nproc_per_node: 2"))
     desk.engine.scripts = {0: Script(((0.0, '{"event": "step", "rank": 1}'),))}
@@ -299,6 +306,13 @@ def test_destroy_all_on_every_engine(applied: Desk) -> None:
         {"name": "pair", "engine": "local", "changed": 2},
     ]
     assert (applied.engine.projects(), local.projects()) == ((), ())
+
+
+def test_destroy_all_of_several_projects(applied: Desk) -> None:
+    apply_as(applied, "other")
+    said = applied.run("destroy", "--all", "--json")
+    assert [each["name"] for each in said.document["destroyed"]] == ["other", "pair"]
+    assert applied.engine.projects() == ()
 
 
 @pytest.mark.parametrize("grace", ["-1", "3601", "soon"])

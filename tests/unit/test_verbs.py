@@ -139,6 +139,8 @@ def test_apply_as_text(desk: Desk) -> None:
         "ok:      check completed: 2 nodes ended with 0 after N s",
         "RECAP pair on docker: ok=3 changed=4 failed=0 skipped=0  (N s)",
     ]
+    byes = sorted(line for line in lines if "bye" in line)
+    assert byes == ["rank 0 | bye from 0", "rank 1 | bye from 1"]
     assert (said.code, said.err) == (0, "a notice\n")
 
 
