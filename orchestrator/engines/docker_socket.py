@@ -19,8 +19,8 @@ from orchestrator.engines.base import OnLog
 from orchestrator.engines.docker_cli import parse_objects
 from orchestrator.engines.docker_logs import COPY_DEADLINE_S
 from orchestrator.engines.docker_reading import Filter, Json
-from orchestrator.engines.docker_wire import OK, Errand, TooLate, Wire, connected, refusal
-from orchestrator.errors import EngineFailed
+from orchestrator.engines.docker_wire import OK, Errand, Wire, connected, refusal
+from orchestrator.errors import EngineFailed, EngineUnavailable
 from orchestrator.loglines import LogEnd
 from orchestrator.state import ObservedNode
 
@@ -62,15 +62,16 @@ class SocketReader:
 
     def have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
         """See `Reader.have_exited`: the engine answers at the very moment, without polling."""
-        errand = Errand(self._path, "waiting for nodes to end", within_s)
-        try:
-            with connected(errand) as wire:
-                for id_ in ids:
-                    status, body = wire.ask(f"/containers/{quote(id_)}/wait", method="POST")
-                    if status not in {OK, GONE}:
-                        raise refusal(status, body, errand.doing)
-        except TooLate:  # some still run
+        if within_s <= 0:
             return False
+        with connected(Errand(self._path, "waiting for nodes to end", within_s)) as wire:
+            try:
+                for id_ in ids:
+                    _wait_for_exit(wire, id_)
+            except EngineUnavailable:
+                if wire.is_late:  # some still run
+                    return False
+                raise
         return True
 
     def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
@@ -93,6 +94,12 @@ class SocketReader:
 
     def _log_errand(self, node: ObservedNode) -> Errand:
         return Errand(self._path, f"reading the log of {node.name}", COPY_DEADLINE_S)
+
+
+def _wait_for_exit(wire: Wire, id_: str) -> None:
+    status, body = wire.ask(f"/containers/{quote(id_)}/wait", method="POST")
+    if status not in {OK, GONE}:
+        raise refusal(status, body, "waiting for nodes to end")
 
 
 def _filtered(name: str, value: str) -> str:

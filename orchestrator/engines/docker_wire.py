@@ -22,10 +22,6 @@ BODY_BYTES = 64 * 1024 * 1024
 OK = 200
 
 
-class TooLate(EngineUnavailable):
-    """The engine did not answer by the deadline."""
-
-
 @dataclass(frozen=True, slots=True)
 class Errand:
     """Whom to ask, what it is for, and how long the engine may be waited for altogether."""
@@ -34,9 +30,9 @@ class Errand:
     doing: str
     deadline_s: float
 
-    def late(self) -> TooLate:
+    def late(self) -> EngineUnavailable:
         """The error for what did not come by the deadline."""
-        return TooLate(
+        return EngineUnavailable(
             f"{self.doing}: docker did not answer within {self.deadline_s:g} s",
             fix="see whether the engine is overloaded or hangs (`docker info`)",
         )
@@ -53,6 +49,11 @@ class Wire:
         self.client = client
         self._errand = errand
         self._left_s = errand.deadline_s
+
+    @property
+    def is_late(self) -> bool:
+        """True when the engine has been waited for as long as the errand allows."""
+        return self._left_s <= 0
 
     def connect(self) -> None:
         """Make the connection. Raises EngineUnavailable."""
@@ -83,8 +84,8 @@ class Wire:
         """Wait for an answer's next bytes; give those of the body.
 
         Raises:
-            TooLate: nothing came by the deadline.
-            EngineUnavailable: the engine closed the connection before it had answered.
+            EngineUnavailable: nothing came by the deadline (`is_late`), or the engine closed
+                the connection before it had answered.
             EngineFailed: what came is no answer of an engine.
         """
         with self._waiting():
@@ -105,13 +106,14 @@ class Wire:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        if self._left_s <= 0:
+        if self.is_late:
             raise self._errand.late()
         self.client.settimeout(self._left_s)
         began_s = time.monotonic()
         try:
             yield
         except TimeoutError as exc:
+            self._left_s = 0.0
             raise self._errand.late() from exc
         except ConnectionError as exc:
             raise EngineUnavailable(

@@ -17,7 +17,10 @@ def way(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_life_from_apply_to_destroy(docker_desk: Desk, way: str) -> None:
-    docker_desk.write('echo "out of $RANK"; echo "err of $RANK" >&2; printf "last of $RANK"')
+    # The engine reads two outputs: what is written within a moment may change places.
+    docker_desk.write(
+        'echo "out of $RANK"; sleep 0.3; echo "err of $RANK" >&2; sleep 0.3; printf "last of $RANK"'
+    )
     with Wiretap() as tap:
         docker_desk.env |= tap.environment(by_command=way == "by the command")
         first, again = docker_desk.apply(), docker_desk.apply()

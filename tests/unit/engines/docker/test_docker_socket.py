@@ -182,6 +182,14 @@ def test_waiting_in_vain() -> None:
         assert not SocketReader(engine.path).have_exited(["a"], within_s=0.0)
 
 
+def test_waiting_for_an_engine_that_goes_away() -> None:
+    with (
+        stand_in_engine({"POST /containers/a/wait": raw(head(200)[:-2])}) as engine,
+        pytest.raises(EngineUnavailable, match="waiting for nodes to end: docker closed"),
+    ):
+        SocketReader(engine.path).have_exited(["a"], within_s=5)
+
+
 def test_waiting_for_what_the_engine_refuses() -> None:
     answers = {"POST /containers/a/wait": whole({"message": "out of order"}, 500)}
     with (
