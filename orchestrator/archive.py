@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from orchestrator.engines.base import Engine
-from orchestrator.errors import OrchestrateError, OutOfSpace
+from orchestrator.errors import FolderUnusable, OutOfSpace
 from orchestrator.state import ObservedNode
 
 FOLDER = ".orchestrate/runs"
@@ -63,7 +63,7 @@ def _save(engine: Engine, node: ObservedNode, path: Path) -> None:
                 f"the log of {node.name} cannot be kept in {path.parent}: the disk is full",
                 fix="free some space and try again; the node was not removed",
             ) from exc
-        raise OrchestrateError(
+        raise FolderUnusable(
             f"the log of {node.name} cannot be kept in {path.parent}: {exc.strerror}",
             fix="make that folder writable; the node was not removed",
         ) from exc

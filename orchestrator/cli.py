@@ -27,14 +27,15 @@ from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
 EXIT_CODES = """
 \b
 Exit codes:
-   0 converged                        8 locked by another apply or destroy
-   1 a check failed, or a node        9 no such project
-   2 changes pending (--exit-code)   10 disk full
-   3 invalid playbook                11 port or address trouble
-   4 engine not reachable            12 the engine failed
+   0 converged                        9 no such project
+   1 a check failed, or a node       10 disk full
+   2 changes pending (--exit-code)   11 port or address trouble
+   3 invalid playbook                12 the engine failed
+   4 engine not reachable            13 logs or locks cannot be written
    5 image not to be had             64 wrong usage
    6 name taken                      70 a bug
    7 node not started               130 interrupted
+   8 locked by another apply or destroy
 """
 
 Command = TypeVar("Command", bound=Callable[..., Any])

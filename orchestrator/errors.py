@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     OUT_OF_SPACE = 10
     ADDRESS_UNAVAILABLE = 11  # a port, subnet or address that cannot be had
     ENGINE_FAILED = 12  # the engine answered, but not with what was asked
+    FOLDER_UNUSABLE = 13  # a folder of this program's own cannot be written
     USAGE = 64
     INTERNAL = 70
     INTERRUPTED = 130
@@ -129,3 +130,9 @@ class AddressUnavailable(OrchestrateError):
     """A port, subnet or address that is taken or cannot be used."""
 
     exit_code = ExitCode.ADDRESS_UNAVAILABLE
+
+
+class FolderUnusable(OrchestrateError):
+    """A folder for logs or locks cannot be written."""
+
+    exit_code = ExitCode.FOLDER_UNUSABLE

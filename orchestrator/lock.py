@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from orchestrator.errors import Locked, OrchestrateError
+from orchestrator.errors import FolderUnusable, Locked
 
 SIGNING_S = 0.3
 """How long a process that has taken the lock may need to write who it is."""
@@ -34,7 +34,7 @@ def project_lock(folder: Path, engine: str, project: str, *, doing: str) -> Iter
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
     except OSError as exc:
-        raise OrchestrateError(
+        raise FolderUnusable(
             f"the lock {path} cannot be opened: {exc.strerror}",
             fix="make its folder writable, or set XDG_STATE_HOME",
         ) from exc

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -23,6 +24,7 @@ from orchestrator.teardown import (
     candidates,
     destroy,
     find_projects,
+    is_path,
     select,
 )
 
@@ -141,7 +143,7 @@ def _at(line: LogLine) -> float:
 def _show_saved(
     console: Console, project: str | None, options: LogsOptions, found: tuple[Placed, ...]
 ) -> ExitCode:
-    paths = saved_logs(project) if project else ()
+    paths = saved_logs(_name_of(project)) if project else ()
     if not paths:
         raise _unknown(project or "at all", found)
     console.say_error(f"the nodes are gone; these logs were kept in {paths[0].parent}")
@@ -153,6 +155,15 @@ def _show_saved(
                     text = line.rstrip(b"\n")
                     console.show_log(LogLine(node_rank, time.time(), text), raw=options.raw)
     return ExitCode.CONVERGED
+
+
+def _name_of(project: str) -> str:
+    """The project that a name or a playbook's path means, once its nodes are gone."""
+    if not (is_path(project) and Path(project).is_file()):
+        return project
+    from orchestrator.playbook.loader import load
+
+    return load(Path(project)).playbook.name
 
 
 def destroy_verb(target: str | None, options: DestroyOptions) -> ExitCode:

@@ -37,6 +37,7 @@ def test_every_kind_of_error_has_an_exit_code_of_its_own() -> None:
         "EngineUnavailable": ExitCode.ENGINE_UNAVAILABLE,
         "EngineFailed": ExitCode.ENGINE_FAILED,
         "ImageUnavailable": ExitCode.IMAGE_UNAVAILABLE,
+        "FolderUnusable": ExitCode.FOLDER_UNUSABLE,
         "NameTaken": ExitCode.NAME_TAKEN,
         "NodeNotStarted": ExitCode.NODE_NOT_STARTED,
         "Locked": ExitCode.LOCKED,
