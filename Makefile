@@ -49,7 +49,7 @@ e2e: $(VENV)/.dev $(VENV)/.train engine busybox ## real engines, real trainer
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev engine busybox ## compare with a shell script and Compose; writes docs/performance.md
-	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+	@$(BIN)/python -m benchmarks --out docs/performance.md $(BENCH_ARGS)
 
 docs: $(VENV)/.orchestrate ## regenerate what docs/ has from the models
 	@$(BIN)/python -m orchestrator.playbook.schema docs/

@@ -9,10 +9,9 @@ waited for, and what its parent had before the exec.
 
 from __future__ import annotations
 
-import atexit
 import sys
 
-from orchestrator.cli import main
+from orchestrator.cli import run
 
 
 def peak_bytes(status: str) -> int:
@@ -36,5 +35,6 @@ def _write_peak(path: str) -> None:
 
 
 if __name__ == "__main__":
-    atexit.register(_write_peak, sys.argv[1])
-    main(sys.argv[2:])
+    code = run(sys.argv[2:])
+    _write_peak(sys.argv[1])
+    sys.exit(code)
