@@ -12,6 +12,9 @@ from collections.abc import Mapping
 
 HEAD_BYTES = 64 * 1024
 
+NO_BODY = frozenset({204, 304})
+"""Statuses whose answer ends with its head (RFC 9110, 6.4.1)."""
+
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 # The line end of the chunk before belongs to what comes before the next one's size.
@@ -67,7 +70,10 @@ class Answer:
         if match is None:
             raise NotHttp(f"a first line that is no status: {status[:80]!r}")
         self._rest, self.status = rest, int(match[1])
-        self._expect_body(_headers(lines))
+        if self.status in NO_BODY:
+            self.is_whole = True
+        else:
+            self._expect_body(_headers(lines))
         return True
 
     def _expect_body(self, headers: Mapping[bytes, bytes]) -> None:

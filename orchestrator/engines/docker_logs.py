@@ -76,7 +76,7 @@ def follow(
         for stream in streams:
             selector.register(stream.output, selectors.EVENT_READ, stream)
         while selector.get_map() and not stop.is_set():
-            for key, _ in selector.select(timeout=0.1):
+            for key, _ in selector.select(timeout=0.03):
                 stream = key.data
                 if not stream.pump(on_log):
                     selector.unregister(stream.output)

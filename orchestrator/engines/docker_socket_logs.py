@@ -28,7 +28,7 @@ from orchestrator.state import ObservedNode
 _GONE = frozenset({404, 409})
 
 _REFUSAL_BYTES = 64 * 1024
-_TURN_S = 0.1
+_TURN_S = 0.03
 
 
 class _Stream:
