@@ -155,12 +155,19 @@ def save(folder: Path, path: Path) -> None:
     """Copy a node's whole output to `path`, atomically; one that never ran gives no bytes."""
     part = path.with_name(f"{path.name}.part")
     try:
+        _copy(folder, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _copy(folder: Path, part: Path) -> None:
+    try:
         shutil.copyfile(folder / LOG_FILE, part)
     except FileNotFoundError:
         if (folder / LOG_FILE).exists():
-            raise  # it is `path` that is not there
+            raise  # it is `part` that cannot be made
         part.write_bytes(b"")
-    part.replace(path)
 
 
 def _open(folder: Path | None, name: str) -> int | None:
