@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -87,13 +88,31 @@ def _start(argv: Sequence[str], place: Place, output: IO[bytes]) -> subprocess.P
 
 
 def _wait(child: subprocess.Popen[bytes], deadline_s: float) -> int:
+    """Wait without looking now and then: `wait(timeout=…)` sleeps up to 50 ms between looks."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _kill(child)
+
+    timer = threading.Timer(deadline_s, end)
+    timer.start()
     try:
-        return child.wait(timeout=deadline_s)
+        code = child.wait()
     except BaseException:  # a Ctrl-C too: no child may go on while the rest is removed
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        _kill(child)
         child.wait()
         raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise subprocess.TimeoutExpired(child.args, deadline_s)
+    return code
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _tail(output: IO[bytes]) -> str:
