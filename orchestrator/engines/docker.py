@@ -10,7 +10,7 @@ import costs as much as ten docker calls. What only looks goes through a `Reader
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -179,14 +179,20 @@ class DockerEngine:
     def start_nodes(
         self, nodes: Sequence[NodeSpec], identity: RunIdentity, on_started: Callable[[str], None]
     ) -> None:
-        """See `Engine.start_nodes`: each is started as soon as it is created.
+        """See `Engine.start_nodes`: each is started as soon as it is created, the first one first.
 
         Creating is work for this machine's processors, starting mostly waits for its kernel:
-        side by side they take less time than one after the other.
+        side by side they take less time than one after the other. The first node holds the
+        rendezvous: a peer that knocks before it listens waits for half a second or more.
         """
+        lead: Future[None] = Future()
 
         def launch(node: NodeSpec) -> None:
-            self._create_node(node, identity)
+            if node is nodes[0]:
+                _settle(lead, lambda: self._create_node(node, identity))
+            else:
+                self._create_node(node, identity)
+            lead.result()
             self._start_node(node)
             on_started(node.name)
 
@@ -323,6 +329,16 @@ def _summary(project: str, containers: Iterable[dict[str, Any]]) -> ProjectSumma
 
 def _is_gone(line: str) -> bool:
     return "No such container" in line or "is already in progress" in line
+
+
+def _settle(promise: Future[None], work: Callable[[], None]) -> None:
+    """Do `work`, and let those who wait for it know that it is done, or why it is not."""
+    try:
+        work()
+    except BaseException as exc:
+        promise.set_exception(exc)
+        raise
+    promise.set_result(None)
 
 
 def _in_parallel(work: Callable[[NodeSpec], None], nodes: Sequence[NodeSpec]) -> None:
