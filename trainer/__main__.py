@@ -6,6 +6,7 @@ import faulthandler
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from structlog.typing import FilteringBoundLogger
@@ -31,7 +32,7 @@ def main() -> NoReturn:
             log_failure(log, exc)
         finally:  # even where standard output is gone
             _leave_at_once(exc.exit_code if isinstance(exc, TrainerError) else 1)
-    sys.exit(code)
+    _leave_at_once(code)
 
 
 def _run(config: Config, log: FilteringBoundLogger, stop: StopRequest) -> int:
@@ -51,10 +52,15 @@ def _run(config: Config, log: FilteringBoundLogger, stop: StopRequest) -> int:
 def _leave_at_once(code: int) -> NoReturn:
     """Exit without the interpreter's shutdown.
 
-    The process group's destructor and torch's threads can wait for peers that are themselves
-    waiting for this rank. The records are flushed line by line, so only stderr is left.
+    After a failure, the process group's destructor and torch's threads can wait for peers that
+    are themselves waiting for this rank. After a good end nothing is left to do either, but
+    torch's C++ threads, torn down while they run, once in a long while end the process with
+    "terminate called without an active exception": a job that did all it should would count
+    as killed. The records are flushed line by line, so only the streams are left.
     """
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # its reader may be gone
+            stream.flush()
     os._exit(code)
 
 
