@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -15,12 +15,6 @@ from orchestrator.images.failures import io_failure
 
 _POLL_S = 0.2
 _SAY_EVERY_S = 10.0
-
-
-def default_cache_dir(environ: Mapping[str, str]) -> Path:
-    """Return where image builds keep wheels and logs unless told otherwise: one per user."""
-    home = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "orchestrate" / "images"
 
 
 @contextmanager

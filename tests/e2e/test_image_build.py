@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -15,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.choose import cache_folder
 from orchestrator.errors import ImageUnavailable
 from orchestrator.images.build_cli import BuildCli
 from orchestrator.images.builder import ImageBuilder
 from orchestrator.images.context import Kind, context_entries
 from orchestrator.images.recipe import LABEL_INPUTS, BuildRecipe, inputs_digest
-from orchestrator.images.scratch import default_cache_dir
 
 pytestmark = pytest.mark.docker
 
@@ -43,7 +42,7 @@ def docker(*args: str) -> str:
 
 @pytest.fixture(scope="module")
 def builder() -> ImageBuilder:
-    return ImageBuilder(["docker"], cache_dir=default_cache_dir(os.environ))
+    return ImageBuilder(["docker"], cache_dir=cache_folder() / "images")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ImageUnavailable
-from orchestrator.images.scratch import default_cache_dir, exclusive_scratch
+from orchestrator.images.scratch import exclusive_scratch
 
 
 def test_what_a_killed_build_left_is_cleared(tmp_path: Path) -> None:
@@ -55,8 +55,3 @@ def test_the_lock_is_free_afterwards(tmp_path: Path) -> None:
     for _ in range(2):
         with exclusive_scratch(tmp_path, 0, print) as scratch:
             assert scratch.is_dir()
-
-
-def test_the_default_cache_follows_the_environment() -> None:
-    assert default_cache_dir({"XDG_CACHE_HOME": "/c"}) == Path("/c/orchestrate/images")
-    assert default_cache_dir({}) == Path.home() / ".cache" / "orchestrate" / "images"
