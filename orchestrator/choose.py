@@ -52,21 +52,21 @@ def engines_for(name: EngineName, notice: Notice) -> tuple[Engine, ...]:
 
 def docker_engine() -> Engine:
     """Docker, as the `docker` command sees it."""
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines.docker.engine import DockerEngine
 
     return DockerEngine(cache_dir=cache_folder() / "images")
 
 
 def local_engine() -> Engine:
     """The embedded engine."""
-    from orchestrator.engines.local import LocalEngine
+    from orchestrator.engines.local.engine import LocalEngine
 
     return LocalEngine()
 
 
 def local_is_in_use() -> bool:
     """True when the embedded engine holds a project; cheaper to ask than to load the engine."""
-    from orchestrator.engines.local_folders import default_root, project_names
+    from orchestrator.engines.local.folders import default_root, project_names
 
     return bool(project_names(default_root(os.environ)))
 

@@ -1,1 +1,1 @@
-"""Where nodes run. `base` is the one interface; the other modules do not import each other."""
+"""Where nodes run. `base` is the one interface; the engines do not know each other."""

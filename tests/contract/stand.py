@@ -15,12 +15,12 @@ from pathlib import Path
 from threading import Event
 
 from orchestrator.engines.base import Engine, Query
-from orchestrator.engines.docker import DockerEngine
-from orchestrator.engines.docker_cli import DockerCli
-from orchestrator.engines.docker_endpoint import make_reader
-from orchestrator.engines.docker_reading import CliReader
-from orchestrator.engines.docker_socket import SocketReader
-from orchestrator.engines.local import LocalEngine
+from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.endpoint import make_reader
+from orchestrator.engines.docker.engine import DockerEngine
+from orchestrator.engines.docker.reading import CliReader
+from orchestrator.engines.docker.socket_reader import SocketReader
+from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.executor import Execution, execute
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.plan import Plan, Unchanged
@@ -214,7 +214,7 @@ class LocalStand(Stand):
     def in_python(self) -> str:
         return (
             "from pathlib import Path\n"
-            "from orchestrator.engines.local import LocalEngine\n"
+            "from orchestrator.engines.local.engine import LocalEngine\n"
             f"engine = LocalEngine(Path({str(self.root)!r}))\n"
         )
 
@@ -283,9 +283,9 @@ class DockerStand(Stand):
         reader = "CliReader(DockerCli())" if self._by_cli else "None"
         return (
             "from pathlib import Path\n"
-            "from orchestrator.engines.docker import DockerEngine\n"
-            "from orchestrator.engines.docker_cli import DockerCli\n"
-            "from orchestrator.engines.docker_reading import CliReader\n"
+            "from orchestrator.engines.docker.engine import DockerEngine\n"
+            "from orchestrator.engines.docker.cli import DockerCli\n"
+            "from orchestrator.engines.docker.reading import CliReader\n"
             f"cache = Path({str(self.folder / 'cache')!r})\n"
             f"engine = DockerEngine(cache_dir=cache, reader={reader})\n"
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.base import Query
-from orchestrator.engines.docker import DockerEngine
+from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.planner import make_destroy_plan, make_plan
 from orchestrator.state import (
     Confinement,

@@ -33,7 +33,7 @@ def test_the_test_sees_an_import() -> None:
         (("orchestrator",), []),
         (("orchestrator.cli",), []),
         (("orchestrator.looking", "orchestrator.teardown"), []),
-        (("orchestrator.teardown", "orchestrator.engines.docker"), []),
+        (("orchestrator.teardown", "orchestrator.engines.docker.engine"), []),
         (("orchestrator.run",), ["pydantic", "yaml"]),
         (("orchestrator.verbs",), ["pydantic", "yaml"]),
     ],

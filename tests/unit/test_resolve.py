@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engines.docker import TRAITS as DOCKER
-from orchestrator.engines.local import TRAITS as LOCAL
+from orchestrator.engines.docker.engine import TRAITS as DOCKER
+from orchestrator.engines.local.engine import TRAITS as LOCAL
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.images.recipe import BuildRecipe
 from orchestrator.playbook.loader import LoadedPlaybook, load, load_text

@@ -18,8 +18,8 @@ from benchmarks.contestants import (
     sleepers,
 )
 from benchmarks.peak_memory import peak_bytes
-from orchestrator.engines.docker import TRAITS
-from orchestrator.engines.docker_options import create_options
+from orchestrator.engines.docker.engine import TRAITS
+from orchestrator.engines.docker.options import create_options
 from orchestrator.playbook.loader import load
 from orchestrator.resolve import resolve
 from orchestrator.state import NodeSpec, RunIdentity

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engines.local import LocalEngine
+from orchestrator.engines.local.engine import LocalEngine
 
 
 @pytest.fixture

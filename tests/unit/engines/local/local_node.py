@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.engines.local import LocalEngine
+from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.state import NodeSpec, NodeStatus, ObservedNode, RunIdentity
 
 PROJECT = "lab"

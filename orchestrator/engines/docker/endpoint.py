@@ -1,0 +1,68 @@
+"""Where the `docker` command would find its engine, as far as it is a local socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.reading import CliReader, Reader
+from orchestrator.engines.docker.socket_reader import SocketReader
+
+DEFAULT_SOCKET = Path("/var/run/docker.sock")
+
+_UNIX = "unix://"
+_CONNECT_DEADLINE_S = 1.0
+
+
+def make_reader(cli: DockerCli) -> Reader:
+    """The quick way to read where there is one, else docker's own.
+
+    What cannot be changed need not be looked at: without a `docker` command it is the
+    command's way too, which says so. The same goes for a socket that nothing listens on.
+    """
+    path = socket_path(os.environ)
+    if path and shutil.which(cli.prefix[0]) and _accepts(path):
+        return SocketReader(path, deadline_s=cli.deadline_s)
+    return CliReader(cli)
+
+
+def socket_path(environ: Mapping[str, str]) -> Path | None:
+    """The socket that `docker` would use; None where it goes another way (ssh, tcp, a context).
+
+    The order is the command's own: DOCKER_HOST, DOCKER_CONTEXT, the context of its
+    configuration, the default [docker/cli, cli/command/cli.go, resolveContextName].
+    """
+    if host := environ.get("DOCKER_HOST"):
+        path = host.removeprefix(_UNIX)
+        return Path(path) if host.startswith(_UNIX) and path.startswith("/") else None
+    context = environ.get("DOCKER_CONTEXT") or _configured_context(environ)
+    return DEFAULT_SOCKET if context in {"", "default"} else None
+
+
+def _configured_context(environ: Mapping[str, str]) -> str | None:
+    """The current context of docker's configuration; None where that cannot be told."""
+    folder = environ.get("DOCKER_CONFIG")
+    config = Path(folder) if folder else Path(environ.get("HOME", "/")) / ".docker"
+    try:
+        found = json.loads((config / "config.json").read_bytes())
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, RecursionError):
+        return None
+    context = found.get("currentContext", "") if isinstance(found, dict) else None
+    return context if isinstance(context, str) else None
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(_CONNECT_DEADLINE_S)
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,353 @@
+"""Nodes as containers on a Docker engine.
+
+What changes the engine goes through the docker command: python-on-whales renders the
+arguments of what is created, through a client whose every call is bounded by `timeout`;
+what it has no word for (an internal network), or forks once per object, goes through
+`DockerCli`. It is imported when first needed: looking and destroying do without, and its
+import costs as much as ten docker calls. What only looks goes through a `Reader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.engines.base import OnLine, OnLog, Query
+from orchestrator.engines.docker.cli import DockerCli, to_error
+from orchestrator.engines.docker.client import CALL_DEADLINE_S, make_client, typed
+from orchestrator.engines.docker.endpoint import make_reader
+from orchestrator.engines.docker.inspection import (
+    image_from_inspect,
+    is_ours,
+    network_from_inspect,
+    node_from_inspect,
+)
+from orchestrator.engines.docker.options import create_options
+from orchestrator.engines.docker.reading import Filter, Reader, Starter
+from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
+from orchestrator.images.command import Limits as StreamLimits
+from orchestrator.images.command import stream
+from orchestrator.state import (
+    LABEL_PLAYBOOK,
+    LABEL_PROJECT,
+    EngineTraits,
+    ForeignObject,
+    ImageSpec,
+    NetworkSpec,
+    NodeSpec,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedState,
+    ProjectSummary,
+    RunIdentity,
+)
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
+
+PARALLEL = 8
+"""Containers worked on at once: the daemon is the limit, more workers do not help."""
+
+PULL_DEADLINE_S = 3600.0
+
+TRAITS = EngineTraits(
+    name="docker",
+    has_images=True,
+    has_networks=True,
+    is_isolated=True,
+    # CUDA images preset "all": without this a default NVIDIA runtime shows every GPU.
+    node_env={"NVIDIA_VISIBLE_DEVICES": "void"},
+)
+
+
+class DockerEngine:
+    """An `Engine` on the Docker engine that the `docker` command talks to.
+
+    Args:
+        cache_dir: where image builds keep wheels and their log.
+        reader: how to look at the engine; None: the quickest way that leads to it.
+    """
+
+    traits = TRAITS
+
+    def __init__(self, *, cache_dir: Path, reader: Reader | None = None) -> None:
+        self._cli = DockerCli()
+        self._cache_dir = cache_dir
+        self._given_reader = reader
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return self._given_reader or make_reader(self._cli)
+
+    # -- looking ---------------------------------------------------------------
+
+    def observe(self, query: Query) -> ObservedState:
+        """See `Engine.observe`: three questions side by side, whatever the number of nodes."""
+        reader = self._reader
+        with ThreadPoolExecutor(3) as pool, _understood("looking at the project"):
+            image = pool.submit(self._observe_image, query.image_tag)
+            networks = pool.submit(self._observe_networks, query)
+            containers = reader.containers(_wanted(query))
+            nodes = _ours(containers, query.project)
+            found_networks, foreign_networks = networks.result()
+            return ObservedState(
+                project=query.project,
+                image=image.result(),
+                networks=found_networks,
+                nodes=nodes,
+                foreign=(*_foreign_containers(containers, query), *foreign_networks),
+            )
+
+    def observe_nodes(self, project: str) -> tuple[ObservedNode, ...]:
+        """See `Engine.observe_nodes`."""
+        with _understood("looking at nodes"):
+            return _ours(self._reader.containers([_of_project(project)]), project)
+
+    def projects(self) -> tuple[ProjectSummary, ...]:
+        """See `Engine.projects`."""
+        with _understood("looking for projects"):
+            found = self._reader.containers([("label", LABEL_PROJECT)])
+            containers = [each for each in found if is_ours(each)]
+            networks = map(network_from_inspect, self._reader.networks(LABEL_PROJECT))
+            names = {_label(each, LABEL_PROJECT) for each in containers}
+            names |= {network.project for network in networks if network.project}
+            return tuple(_summary(name, containers) for name in sorted(names))
+
+    def _observe_image(self, tag: str | None) -> ObservedImage | None:
+        found = self._reader.image(tag) if tag else None
+        return image_from_inspect(found, tag) if found and tag else None
+
+    def _observe_networks(
+        self, query: Query
+    ) -> tuple[tuple[ObservedNetwork, ...], tuple[ForeignObject, ...]]:
+        """The project's networks and the one it names; a clash of names comes second."""
+        found = self._reader.networks(f"{LABEL_PROJECT}={query.project}", query.network)
+        networks = tuple(network_from_inspect(each) for each in found)
+        foreign = tuple(
+            ForeignObject("network", each.name, each.id, each.project or "")
+            for each in networks
+            if each.project != query.project and not query.network_is_external
+        )
+        return networks, foreign
+
+    # -- images ----------------------------------------------------------------
+
+    def build_image(self, image: ImageSpec, on_line: OnLine) -> None:
+        """See `Engine.build_image`."""
+        if image.recipe is None:
+            raise ImageUnavailable(f"image {image.tag} has no build in the playbook")
+        from orchestrator.images.builder import ImageBuilder
+
+        builder = ImageBuilder(self._cli.prefix, cache_dir=self._cache_dir)
+        builder.build(image.recipe, on_line)
+
+    def pull_image(self, image: ImageSpec, on_line: OnLine) -> None:
+        """See `Engine.pull_image`."""
+        done = stream(
+            [*self._cli.prefix, "pull", image.tag], StreamLimits(PULL_DEADLINE_S), on_line
+        )
+        if not done.ok:
+            raise to_error(done.text, f"pulling image {image.tag}")
+
+    # -- networks --------------------------------------------------------------
+
+    def create_network(self, network: NetworkSpec, project: str) -> None:
+        """See `Engine.create_network`. python-on-whales has no word for `--internal`."""
+        # Nodes are made next: python-on-whales is imported while docker is busy.
+        Thread(target=lambda: self._client, name="import", daemon=True).start()
+        self._cli.call(
+            "network", "create", "--driver", "bridge",
+            *(["--internal"] if network.internal else []),
+            "--label", f"{LABEL_PROJECT}={project}", network.name,
+            doing=f"creating network {network.name}",
+        )  # fmt: skip
+
+    def remove_network(self, network: ObservedNetwork) -> None:
+        """See `Engine.remove_network`."""
+        code, _, err = self._cli.attempt("network", "rm", network.id)
+        if code != 0 and "not found" not in err:
+            raise to_error(err, f"removing network {network.name}")
+
+    # -- nodes -----------------------------------------------------------------
+
+    def start_nodes(
+        self, nodes: Sequence[NodeSpec], identity: RunIdentity, on_started: Callable[[str], None]
+    ) -> None:
+        """See `Engine.start_nodes`: each is started as soon as it is created, the first one first.
+
+        Creating is work for this machine's processors, starting mostly waits for its kernel:
+        side by side they take less time than one after the other. The first node holds the
+        rendezvous: a peer that knocks before it listens waits for half a second or more.
+        """
+        lead: Future[None] = Future()
+
+        def launch(node: NodeSpec) -> None:
+            if node is nodes[0]:
+                _settle(lead, lambda: self._create_node(node, identity))
+            else:
+                self._create_node(node, identity)
+            lead.result()
+            self._start_node(node)
+            on_started(node.name)
+
+        _in_parallel(launch, nodes)
+
+    def _create_node(self, node: NodeSpec, identity: RunIdentity) -> None:
+        with typed(f"creating node {node.name}", about=node.name):
+            self._client.container.create(
+                node.image or "", list(node.command), **create_options(node, identity)
+            )
+
+    def _start_node(self, node: NodeSpec) -> None:
+        if isinstance(self._reader, Starter):
+            self._start_by(self._reader, node)
+            return
+        with typed(f"starting node {node.name}", about=node.name):
+            self._client.container.start(node.name)
+
+    def _start_by(self, starter: Starter, node: NodeSpec) -> None:
+        try:
+            starter.start(node.name)
+        except OrchestrateError as exc:
+            exc.about = node.name
+            raise
+
+    @cached_property
+    def _client(self) -> DockerClient:
+        return make_client(self._cli.prefix)
+
+    def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
+        """See `Engine.stop_nodes`: one signal call for all, so the grace is waited for once."""
+        active = [node.id for node in nodes if node.is_active]
+        if not active:
+            return
+        paused = [node.id for node in nodes if node.status == "paused"]
+        if paused:
+            # A paused process takes no signal until it is thawed.
+            self._cli.attempt("unpause", *paused)
+        self._cli.attempt("kill", "--signal", "TERM", *active)
+        if not self._reader.have_exited(active, within_s=grace_s):
+            self._cli.attempt("kill", *active)
+            self._reader.have_exited(active, within_s=CALL_DEADLINE_S)
+
+    def remove_nodes(self, nodes: Sequence[ObservedNode]) -> None:
+        """See `Engine.remove_nodes`: one call, which docker carries out side by side."""
+        if not nodes:
+            return
+        code, _, err = self._cli.attempt(
+            "rm", "--force", "--volumes", *(node.id for node in nodes), deadline_s=300
+        )
+        complaints = [line for line in err.splitlines() if not _is_gone(line)]
+        if code != 0 and complaints:
+            raise to_error("\n".join(complaints), "removing nodes")
+
+    # -- logs ------------------------------------------------------------------
+
+    def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
+        """See `Engine.follow_logs`."""
+        self._reader.follow_logs(nodes, on_log, stop)
+
+    def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
+        """See `Engine.read_logs`."""
+        self._reader.read_logs(nodes, on_log)
+
+    def save_log(self, node: ObservedNode, path: Path) -> None:
+        """See `Engine.save_log`."""
+        part = path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                self._reader.copy_log(node, file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _understood(doing: str) -> Iterator[None]:
+    """Type what comes of an engine that describes its objects in a way that is not Docker's."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise EngineFailed(
+            f"{doing}: docker described an object in an unknown way ({exc!r})",
+            fix="see whether this version of Docker is a supported one",
+        ) from exc
+
+
+def _of_project(project: str) -> Filter:
+    return "label", f"{LABEL_PROJECT}={project}"
+
+
+def _wanted(query: Query) -> list[Filter]:
+    """Filters that together give the project's nodes and any clash of names."""
+    filters = [_of_project(query.project)]
+    if query.node_names:
+        # One filter for all names: a regular expression on their common stem.
+        filters.append(("name", f"^/?{query.project}-node-[0-9]+$"))
+    return filters
+
+
+def _ours(containers: Iterable[dict[str, Any]], project: str) -> tuple[ObservedNode, ...]:
+    nodes = [
+        node_from_inspect(each)
+        for each in containers
+        if _label(each, LABEL_PROJECT) == project and is_ours(each)
+    ]
+    return tuple(sorted(nodes, key=lambda node: (node.node_rank, node.id)))
+
+
+def _foreign_containers(
+    containers: Iterable[dict[str, Any]], query: Query
+) -> tuple[ForeignObject, ...]:
+    names = set(query.node_names)
+    return tuple(
+        ForeignObject("container", name, each["Id"], _label(each, LABEL_PROJECT))
+        for each in containers
+        if (name := each["Name"].lstrip("/")) in names
+        and _label(each, LABEL_PROJECT) != query.project
+    )
+
+
+def _label(container: dict[str, Any], label: str) -> str:
+    return str((container["Config"].get("Labels") or {}).get(label, ""))
+
+
+def _summary(project: str, containers: Iterable[dict[str, Any]]) -> ProjectSummary:
+    mine = [each for each in containers if _label(each, LABEL_PROJECT) == project]
+    return ProjectSummary(
+        name=project,
+        playbook=next((_label(each, LABEL_PLAYBOOK) for each in mine), ""),
+        node_names=tuple(sorted(each["Name"].lstrip("/") for each in mine)),
+    )
+
+
+def _is_gone(line: str) -> bool:
+    return "No such container" in line or "is already in progress" in line
+
+
+def _settle(promise: Future[None], work: Callable[[], None]) -> None:
+    """Do `work`, and let those who wait for it know that it is done, or why it is not."""
+    try:
+        work()
+    except BaseException as exc:
+        promise.set_exception(exc)
+        raise
+    promise.set_result(None)
+
+
+def _in_parallel(work: Callable[[NodeSpec], None], nodes: Sequence[NodeSpec]) -> None:
+    """Do `work` for every node, PARALLEL at a time; after the first error start no more."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        futures = [pool.submit(work, node) for node in nodes]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise

@@ -1,0 +1,129 @@
+"""Looking at what a Docker engine holds: what it takes, and the docker command's way of it.
+
+The other way, over the engine's own socket, is `socket_reader.py`; `endpoint.py`
+says which serves. The command goes wherever docker goes (ssh, tcp, contexts), at the cost
+of a process per question and per log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any, BinaryIO, Protocol, runtime_checkable
+
+from orchestrator.engines.base import OnLog
+from orchestrator.engines.docker import logs
+from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.errors import EngineUnavailable
+from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.state import ObservedNode
+
+Json = dict[str, Any]
+"""One object as `docker inspect` shows it; the engine's API gives the same."""
+
+Filter = tuple[str, str]
+"""One of `docker ps --filter`, as name and value."""
+
+_PARALLEL_READS = 8
+
+
+class Reader(Protocol):
+    """What the engine is asked. Nothing here changes anything.
+
+    Every method ends by a deadline of its own, except `follow_logs`, and raises
+    EngineUnavailable or what `cli.to_error` makes of the engine's refusal.
+    """
+
+    def containers(self, filters: Sequence[Filter]) -> list[Json]:
+        """Every container, in any state, that passes one of the filters; each once."""
+
+    def networks(self, label: str, name: str | None = None) -> list[Json]:
+        """Every network that bears the label (`KEY` or `KEY=VALUE`) or the name; each once."""
+
+    def image(self, tag: str) -> Json | None:
+        """The image that a tag or digest means; None: it is not here."""
+
+    def have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
+        """Wait until none of these containers runs; False when the time is up before."""
+
+    def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
+        """See `Engine.follow_logs`."""
+
+    def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
+        """See `Engine.read_logs`."""
+
+    def copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
+        """Append the node's whole output, byte for byte. Raises OSError as the file does."""
+
+
+@runtime_checkable
+class Starter(Protocol):
+    """A way to the engine by which a node is started without a process of its own."""
+
+    def start(self, name: str) -> None:
+        """Start a container that was created; one that runs already is no error."""
+
+
+class CliReader:
+    """A `Reader` that asks the `docker` command."""
+
+    def __init__(self, cli: DockerCli) -> None:
+        self._cli = cli
+
+    def containers(self, filters: Sequence[Filter]) -> list[Json]:
+        """See `Reader.containers`: one process per filter and one for all that was found."""
+        ids: list[str] = []
+        for name, value in filters:
+            listed = self._cli.call(
+                "ps", "--all", "--quiet", "--no-trunc", "--filter", f"{name}={value}",
+                doing="listing nodes",
+            )  # fmt: skip
+            ids += [each for each in listed.split() if each not in ids]
+        return self._cli.inspect("container", ids, doing="looking at nodes")
+
+    def networks(self, label: str, name: str | None = None) -> list[Json]:
+        """See `Reader.networks`: two processes at most."""
+        listed = self._cli.call(
+            "network", "ls", "--quiet", "--no-trunc", "--filter", f"label={label}",
+            doing="listing networks",
+        )  # fmt: skip
+        wanted = [*listed.split(), *([name] if name else [])]
+        found = self._cli.inspect("network", wanted, doing="looking at networks")
+        return list({each["Id"]: each for each in found}.values())
+
+    def image(self, tag: str) -> Json | None:
+        """See `Reader.image`."""
+        found = self._cli.inspect("image", [tag], doing="looking at the image")
+        return found[0] if found else None
+
+    def have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
+        """See `Reader.have_exited`."""
+        try:
+            self._cli.attempt("wait", *ids, deadline_s=within_s)
+        except EngineUnavailable:  # the deadline passed: some still run
+            return False
+        return True
+
+    def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
+        """See `Engine.follow_logs`: a process per node."""
+        logs.follow(self._cli.prefix, nodes, on_log, stop)
+
+    def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
+        """See `Engine.read_logs`: a process per node, a few at once."""
+
+        def read(node: ObservedNode) -> list[LogLine | LogEnd]:
+            lines: list[LogLine | LogEnd] = []
+            logs.read(self._cli.prefix, node, lines.append)
+            if not node.is_active:
+                lines.append(LogEnd(node.node_rank))
+            return lines
+
+        with ThreadPoolExecutor(_PARALLEL_READS) as pool:
+            for lines in pool.map(read, nodes):
+                for line in lines:
+                    on_log(line)
+
+    def copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
+        """See `Reader.copy_log`."""
+        logs.copy(self._cli.prefix, node, file)

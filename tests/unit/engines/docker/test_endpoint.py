@@ -1,0 +1,77 @@
+"""Whether the engine is a local socket is decided as the docker command decides it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.endpoint import make_reader, socket_path
+from orchestrator.engines.docker.reading import CliReader
+from orchestrator.engines.docker.socket_reader import SocketReader
+
+from .stand_in_engine import stand_in_engine
+
+DEFAULT = Path("/var/run/docker.sock")
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, DEFAULT),
+        ({"DOCKER_HOST": ""}, DEFAULT),
+        ({"DOCKER_HOST": "unix:///run/x.sock"}, Path("/run/x.sock")),
+        ({"DOCKER_HOST": "unix:///run/x.sock", "DOCKER_CONTEXT": "far"}, Path("/run/x.sock")),
+        ({"DOCKER_HOST": "unix://x.sock"}, None),
+        ({"DOCKER_HOST": "tcp://127.0.0.1:2375"}, None),
+        ({"DOCKER_HOST": "ssh://far"}, None),
+        ({"DOCKER_HOST": "/run/x.sock"}, None),
+        ({"DOCKER_CONTEXT": ""}, DEFAULT),
+        ({"DOCKER_CONTEXT": "default"}, DEFAULT),
+        ({"DOCKER_CONTEXT": "far"}, None),
+    ],
+)
+def test_what_the_environment_says(
+    tmp_path: Path, environ: dict[str, str], expected: Path | None
+) -> None:
+    assert socket_path({"DOCKER_CONFIG": str(tmp_path)} | environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("{}", DEFAULT),
+        ('{"auths": {}}', DEFAULT),
+        ('{"currentContext": ""}', DEFAULT),
+        ('{"currentContext": "default"}', DEFAULT),
+        ('{"currentContext": "far"}', None),
+        ('{"currentContext": 7}', None),
+        ("[]", None),
+        ("{", None),
+        ("\0", None),
+    ],
+)
+def test_what_the_configuration_says(tmp_path: Path, config: str, expected: Path | None) -> None:
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker" / "config.json").write_text(config)
+    assert socket_path({"HOME": str(tmp_path)}) == expected
+    # What is named in the environment goes before it.
+    assert socket_path({"HOME": str(tmp_path), "DOCKER_CONTEXT": "default"}) == DEFAULT
+
+
+def test_a_socket_that_accepts_is_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stand_in_engine({}) as engine:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.path}")
+        assert isinstance(make_reader(DockerCli(("sh",))), SocketReader)
+        # Without a command nothing could be changed: let it say so at once.
+        assert isinstance(make_reader(DockerCli(("no-such-docker",))), CliReader)
+        monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+        assert isinstance(make_reader(DockerCli(("sh",))), CliReader)
+
+
+def test_a_socket_without_a_listener_is_left_to_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    assert isinstance(make_reader(DockerCli(("sh",))), CliReader)

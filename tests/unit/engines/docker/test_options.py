@@ -1,0 +1,98 @@
+"""What `docker create` is told for a node: the whole of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.engines.docker.options import create_options
+from orchestrator.state import Confinement, Limits, Mount, NodeSpec, RunIdentity, spec_hash
+
+IDENTITY = RunIdentity("pair", "run-7", "/runs/pair/run-7", "/src/pair.yaml", "sha256:abc")
+BARE = NodeSpec(0, 1, "pair-node-0", ("true",), confinement=None)
+FULL = NodeSpec(
+    node_rank=1,
+    num_ranks=2,
+    name="pair-node-1",
+    command=("python", "train.py"),
+    image="app:1",
+    env=(("A", "1"), ("RANK", "1")),
+    mounts=(Mount("/src/data", "/data", True), Mount("/src/out", "/out", False)),
+    limits=Limits(cpus=0.5, memory_bytes=2**30, shm_bytes=2**28, pids=512),
+    user="1000:1000",
+    network="pair-net",
+    workdir="/app",
+)
+
+
+def labels(node: NodeSpec) -> dict[str, str]:
+    return {
+        "orchestrate.project": "pair",
+        "orchestrate.node_rank": str(node.node_rank),
+        "orchestrate.num_ranks": str(node.num_ranks),
+        "orchestrate.run_id": "run-7",
+        "orchestrate.spec_hash": spec_hash(node),
+        "orchestrate.playbook": "/src/pair.yaml",
+        "orchestrate.playbook_digest": "sha256:abc",
+        "orchestrate.run_dir": "/runs/pair/run-7",
+    }
+
+
+def test_a_node_with_everything() -> None:
+    assert create_options(FULL, IDENTITY) == {
+        "name": "pair-node-1",
+        "hostname": "pair-node-1",
+        "pull": "never",
+        "init": True,
+        "envs": {"A": "1", "RANK": "1", "ORCHESTRATE_RUN_ID": "run-7"},
+        "labels": labels(FULL),
+        "log_driver": "json-file",
+        "mounts": [
+            ["type=bind", "source=/src/data", "target=/data", "readonly"],
+            ["type=bind", "source=/src/out", "target=/out"],
+        ],
+        "networks": ["pair-net"],
+        "network_aliases": ["pair-node-1"],
+        "user": "1000:1000",
+        "workdir": "/app",
+        "cpus": 0.5,
+        "memory": 2**30,
+        "memory_swap": 2**30,
+        "shm_size": 2**28,
+        "pids_limit": 512,
+        "cap_drop": ["ALL"],
+        "security_options": ["no-new-privileges"],
+    }
+
+
+def test_a_node_with_nothing() -> None:
+    assert create_options(BARE, IDENTITY) == {
+        "name": "pair-node-0",
+        "hostname": "pair-node-0",
+        "pull": "never",
+        "init": True,
+        "envs": {"ORCHESTRATE_RUN_ID": "run-7"},
+        "labels": labels(BARE),
+        "log_driver": "json-file",
+        "mounts": [],
+    }
+
+
+def test_a_confinement_that_confines_nothing() -> None:
+    options = create_options(replace(BARE, confinement=Confinement((), False)), IDENTITY)
+    assert (options["cap_drop"], "security_options" in options) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/a b", "source=/a b"),
+        ("/a,b", '"source=/a,b"'),
+        ('/a"b', '"source=/a""b"'),
+        ("/a=b", "source=/a=b"),
+    ],
+)
+def test_paths_survive_dockers_csv(path: str, field: str) -> None:
+    options = create_options(replace(BARE, mounts=(Mount(path, "/x", True),)), IDENTITY)
+    assert options["mounts"] == [["type=bind", field, "target=/x", "readonly"]]
