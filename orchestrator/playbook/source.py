@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from orchestrator.errors import Fault, InvalidPlaybook
-from orchestrator.playbook.tree import printable
+from orchestrator.playbook.tree import mark_after, printable
 
 MAX_BYTES = 256 * 1024
 MAX_CHARACTERS = 20
@@ -17,7 +17,6 @@ MAX_CHARACTERS = 20
 # What YAML 1.2 forbids in a file (5.1), and what YAML 1.1 parsers take for a line break but
 # editors and YAML 1.2 do not: every line number after it would be wrong.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_LINE_BREAK = re.compile("\r\n|\r|\n")
 
 
 def read(path: Path, name: str) -> bytes:
@@ -107,5 +106,5 @@ def _forbidden(name: str, text: str, index: int) -> Fault:
 
 
 def _fault(name: str, before: str, what: str, fix: str) -> Fault:
-    lines = _LINE_BREAK.split(before)
-    return Fault(shown(name), len(lines), len(lines[-1]) + 1, "", what, fix)
+    mark = mark_after(before)
+    return Fault(shown(name), mark.line, mark.column, "", what, fix)

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+_LINE_BREAK = re.compile("\r\n|\r|\n")
+
 Key: TypeAlias = str | int
 Loc: TypeAlias = tuple[Key, ...]
 """Keys and list indices from the root to a value, as pydantic counts them."""
@@ -17,6 +19,12 @@ class Mark:
 
     line: int
     column: int
+
+
+def mark_after(before: str) -> Mark:
+    """Give the place right behind `before`, the beginning of a file."""
+    lines = _LINE_BREAK.split(before)
+    return Mark(len(lines), len(lines[-1]) + 1)
 
 
 class Unusable:

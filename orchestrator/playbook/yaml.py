@@ -7,7 +7,7 @@ Works on the parser's events, never on its composer: libyaml's composer overruns
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 from yaml.events import (
@@ -20,6 +20,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from orchestrator.playbook.lapses import glued_comments, lapses_at
 from orchestrator.playbook.scalars import resolve
 from orchestrator.playbook.tree import (
     UNUSABLE,
@@ -33,6 +34,7 @@ from orchestrator.playbook.tree import (
     Scalar,
     Sequence,
     Value,
+    mark_after,
     printable,
 )
 
@@ -69,12 +71,20 @@ class _UnreadableError(Exception):
 
 def compose(text: str) -> Document:
     """Read one YAML document; `text` holds none of the characters that YAML forbids."""
-    composer = _Composer(text)
+    # Without its last line break libyaml drops the one at the end of a block scalar.
+    composer = _Composer(text if text.endswith(("\n", "\r")) else f"{text}\n")
     try:
         root = composer.document()
     except _UnreadableError as exc:
-        return Document(None, (*composer.complaints, exc.complaint))
+        last = _inside(exc.complaint, text)
+        return Document(None, (*composer.complaints, last))
     return Document(root, tuple(composer.complaints))
+
+
+def _inside(complaint: Complaint, text: str) -> Complaint:
+    # Where the text ends too early, libyaml may point at a line that is not there.
+    end = mark_after(text)
+    return replace(complaint, mark=min(complaint.mark or end, end))
 
 
 def _events(text: str) -> Iterator[Event]:
@@ -107,7 +117,9 @@ class _Composer:
 
     def __init__(self, text: str) -> None:
         self.complaints: list[Complaint] = []
+        self._text = text
         self._events = _events(text)
+        self._scalars: list[tuple[int, int]] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._num_nodes = 0
         self._num_aliased = 0
@@ -125,6 +137,8 @@ class _Composer:
         extra = next(self._events)
         if isinstance(extra, DocumentStartEvent):
             self._complain((), extra, "a second document begins here", "keep one per file")
+        else:
+            self.complaints += glued_comments(self._text, self._scalars)
         return root
 
     def _complain(self, loc: Loc, event: Event, what: str, fix: str) -> None:
@@ -134,6 +148,7 @@ class _Composer:
         if depth > MAX_DEPTH:
             what = f"nested deeper than {MAX_DEPTH} levels"
             raise _UnreadableError(Complaint((), what, "flatten it", mark=_mark_of(event)))
+        self.complaints += lapses_at(event, loc, self._text)
         if isinstance(event, AliasEvent):
             return self._alias(event, loc)
         # The new anchor hides an older one of its name, also from aliases inside the node.
@@ -162,6 +177,7 @@ class _Composer:
 
     def _scalar(self, event: Event, loc: Loc, *, tagged: bool) -> Scalar:
         text: str = getattr(event, "value", "")
+        self._scalars.append((event.start_mark.index, event.end_mark.index))
         quoted = bool(getattr(event, "style", None))
         value: Value = text
         try:
