@@ -83,8 +83,8 @@ def compose(text: str) -> Document:
 
 def _inside(complaint: Complaint, text: str) -> Complaint:
     # Where the text ends too early, libyaml may point at a line that is not there.
-    end = mark_after(text)
-    return replace(complaint, mark=min(complaint.mark or end, end))
+    mark = complaint.mark
+    return complaint if mark is None else replace(complaint, mark=min(mark, mark_after(text)))
 
 
 def _events(text: str) -> Iterator[Event]:
@@ -104,6 +104,8 @@ def _events(text: str) -> Iterator[Event]:
 def _syntax_fix(problem: str) -> str:
     if "character" in problem and "token" in problem:
         return "indent with spaces, and quote text that begins with a special character"
+    if "character escape" in problem:
+        return "write the character itself"
     return "check indentation, brackets and quotes near this place"
 
 
