@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 
 from yaml.events import Event, ScalarEvent
 
-from orchestrator.playbook.tree import Complaint, Loc, Mark, mark_after
+from orchestrator.playbook.tree import Complaint, Loc, Mark, mark_after, printable
 
 # More of one kind are a file that is no YAML at all.
 _MOST = 20
@@ -25,24 +25,31 @@ _BLOCK_HEADER = re.compile(r"[|>][-+0-9]*#")
 _QUOTE = "quote the text, or put a space where one is missing"
 
 
-def lapses_at(event: Event, loc: Loc, text: str) -> Iterator[Complaint]:
+def span_of(event: Event) -> tuple[int, int]:
+    """Give the beginning and the end of an event's text, as indices into the file."""
+    start, end = event.start_mark, event.end_mark
+    return (start.index, end.index) if start and end else (0, 0)
+
+
+def lapses_at(event: Event, loc: Loc, mark: Mark, text: str) -> Iterator[Complaint]:
     """Find what is wrong with how one node is written.
 
     Args:
-        event: the start of the node; its marks count characters of `text`.
+        event: the start of the node.
         loc: where the node is in the document.
+        mark: where it is in the file.
         text: the whole file.
     """
-    start = event.start_mark
-    mark = Mark(start.line + 1, start.column + 1)
+    begin, _ = span_of(event)
     anchor = getattr(event, "anchor", None)
-    if anchor and text[start.index] in "&*":
-        end = start.index + 1 + len(anchor)
+    if anchor and text[begin] in "&*":
+        end = begin + 1 + len(anchor)
         after = text[end : end + 1]
         if after and after not in _AFTER_ANCHOR:
-            what = f"{after} right behind the name {text[start.index]}{anchor}"
+            name = printable(text[begin] + anchor)
+            what = f"{after} right behind the name {name}"
             yield Complaint(loc, what, "use letters, digits, _ and - in such names", mark=mark)
-    if isinstance(event, ScalarEvent) and start.index and text[start.index - 1] == "?":
+    if isinstance(event, ScalarEvent) and begin and text[begin - 1] == "?":
         yield Complaint(loc, "? right before text", _QUOTE, mark=mark)
 
 

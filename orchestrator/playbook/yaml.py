@@ -20,7 +20,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from orchestrator.playbook.lapses import glued_comments, lapses_at
+from orchestrator.playbook.lapses import glued_comments, lapses_at, span_of
 from orchestrator.playbook.scalars import resolve
 from orchestrator.playbook.tree import (
     UNUSABLE,
@@ -150,7 +150,7 @@ class _Composer:
         if depth > MAX_DEPTH:
             what = f"nested deeper than {MAX_DEPTH} levels"
             raise _UnreadableError(Complaint((), what, "flatten it", mark=_mark_of(event)))
-        self.complaints += lapses_at(event, loc, self._text)
+        self.complaints += lapses_at(event, loc, _mark_of(event), self._text)
         if isinstance(event, AliasEvent):
             return self._alias(event, loc)
         # The new anchor hides an older one of its name, also from aliases inside the node.
@@ -179,7 +179,7 @@ class _Composer:
 
     def _scalar(self, event: Event, loc: Loc, *, tagged: bool) -> Scalar:
         text: str = getattr(event, "value", "")
-        self._scalars.append((event.start_mark.index, event.end_mark.index))
+        self._scalars.append(span_of(event))
         quoted = bool(getattr(event, "style", None))
         value: Value = text
         try:

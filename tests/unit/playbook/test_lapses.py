@@ -11,9 +11,9 @@ REFUSED: dict[str, list[tuple[int, int, str]]] = {
     "a: {?b: c}": [(1, 6, "? right before text")],
     "a: [?b]": [(1, 6, "? right before text")],
     "a: {?'b': c}": [(1, 6, "? right before text")],
-    "a: &b:c d\ne: *b": [(1, 4, ": right behind the name &b")],
+    "a: &b:c d\ne: *b": [(1, 4, ": right behind the name '&b'")],
     "a: &b d\ne: [*b:c]": [
-        (2, 5, ": right behind the name *b"),
+        (2, 5, ": right behind the name '*b'"),
         (2, 5, "a key that is not plain text"),
     ],
     'a: "b"# c': [(1, 7, "# right behind something is no comment")],
