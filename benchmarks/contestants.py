@@ -180,6 +180,8 @@ def _environment(rank: int, num_nodes: int) -> dict[str, str]:
         "ORCHESTRATE_PROJECT": PROJECTS[COMPOSE],
         "ORCHESTRATE_RENDEZVOUS_TIMEOUT_S": "60",
         "ORCHESTRATE_RUN_ID": "20260101T000000-00000000",
+        "ORCHESTRATE_RESTART_COUNT": "0",
+        "TORCHELASTIC_RESTART_COUNT": "0",
         "RANK": str(rank),
         "WORLD_SIZE": str(num_nodes),
     }

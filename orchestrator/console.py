@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO, assert_never
 
 from orchestrator.events import (
@@ -14,10 +14,12 @@ from orchestrator.events import (
     ActionStarted,
     CheckChanged,
     Event,
+    GangRestarted,
     GangStopped,
     NodeEnded,
     NodeSpoke,
     PlanMade,
+    RestartDecided,
     StillWaiting,
 )
 from orchestrator.loglines import LogLine
@@ -26,6 +28,7 @@ from orchestrator.printable import QUIET_KEYS, log_text, printable
 from orchestrator.recap import object_of
 
 if TYPE_CHECKING:
+    from orchestrator.restarts import Restart
     from orchestrator.verify.checks import CheckResult, Finding
     from orchestrator.watch import Judgement
 
@@ -80,7 +83,14 @@ class Console:
                 self._tell_of_nodes(event)
 
     def _tell_of_nodes(
-        self, event: NodeSpoke | NodeEnded | CheckChanged | StillWaiting | GangStopped
+        self,
+        event: NodeSpoke
+        | NodeEnded
+        | CheckChanged
+        | StillWaiting
+        | GangStopped
+        | RestartDecided
+        | GangRestarted,
     ) -> None:
         match event:
             case NodeSpoke(_, line):
@@ -97,6 +107,14 @@ class Console:
                 self.say(self._paint("dim", f"waiting: {names}  {waited_s:.0f} s"))
             case GangStopped(names, took_s):
                 self._task("stopped", "yellow", f"{', '.join(names)}  {took_s:.1f} s")
+            case RestartDecided(restart, delay_s):
+                when = f" in {delay_s:g} s" if delay_s else ""
+                self._task(
+                    "restart", "yellow", f"{_numbered(restart)}{when}: {printable(restart.cause)}"
+                )
+            case GangRestarted(restart, run_id, took_s):
+                text = f"restart gang, {_numbered(restart)}, as run {run_id}  {took_s:.1f} s"
+                self._task("changed", "yellow", text)
             case _:
                 assert_never(event)
 
@@ -141,6 +159,24 @@ class Console:
         for finding in result.findings:
             self.say(self._paint("red", f"    {_finding(finding)}"))
 
+    def show_attempts(self, restarts: Sequence[Restart], cause: str) -> None:
+        """Print why each attempt failed, and which run's logs tell more; the last one too.
+
+        Args:
+            restarts: one for each attempt but the last.
+            cause: of the last one's failure; empty when it held.
+        """
+        if restarts:
+            self.heading("ATTEMPTS")
+        for restart in restarts:
+            text = f"{restart.number}: {printable(restart.cause)} (run {restart.failed_run_id})"
+            self._task("failed", "red", text)
+        if restarts and not cause:
+            self._task("ok", "green", f"{restarts[-1].number + 1}")
+        elif cause:
+            number = f"{restarts[-1].number + 1}: " if restarts else "first cause: "
+            self._task("failed", "red", f"{number}{printable(cause)}")
+
     def show_failure(self, judgement: Judgement) -> None:
         """Print the last words of every node in which a check found fault."""
         found = {f.node_rank for result in judgement.results for f in result.findings}
@@ -171,6 +207,10 @@ def _painted(colour: str, text: str) -> str:
 def _doing(action: object) -> str:
     verb = str(action).split(" ", 2)[1]
     return f"{verb} {object_of(action)}"
+
+
+def _numbered(restart: Restart) -> str:
+    return f"{restart.number} of {restart.limit}"
 
 
 def _finding(finding: Finding) -> str:

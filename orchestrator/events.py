@@ -11,6 +11,7 @@ from orchestrator.plan import Action, Plan
 from orchestrator.state import ObservedNode
 
 if TYPE_CHECKING:  # destroy tells events too, and does without the playbook's models
+    from orchestrator.restarts import Restart
     from orchestrator.verify.checks import CheckResult
 
 
@@ -90,6 +91,23 @@ class GangStopped:
     took_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class RestartDecided:
+    """The attempt has failed, and the gang will be started again after a delay."""
+
+    restart: Restart
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GangRestarted:
+    """Every node of the gang was replaced by a new one, as a new run."""
+
+    restart: Restart
+    run_id: str
+    took_s: float
+
+
 Event = (
     PlanMade
     | ActionStarted
@@ -101,6 +119,8 @@ Event = (
     | CheckChanged
     | StillWaiting
     | GangStopped
+    | RestartDecided
+    | GangRestarted
 )
 
 Sink = Callable[[Event], None]

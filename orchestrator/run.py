@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.archive import run_folder, save_logs
+from orchestrator.archive import run_folder
 from orchestrator.engines.base import Engine, Query
 from orchestrator.errors import ExitCode, NoSuchProject, OrchestrateError
 from orchestrator.events import (
@@ -21,25 +21,20 @@ from orchestrator.events import (
     ActionFailed,
     ActionProgressed,
     ActionStarted,
-    GangStopped,
     PlanMade,
     Sink,
 )
-from orchestrator.executor import Execution, execute, stop_gang
+from orchestrator.executor import Execution, execute
+from orchestrator.follow import Course, Followed, follow
 from orchestrator.images.recipe import inputs_digest
 from orchestrator.lock import project_lock
 from orchestrator.plan import Plan, PullImage
 from orchestrator.planner import make_plan
 from orchestrator.playbook.loader import LoadedPlaybook
 from orchestrator.resolve import build_recipe, resolve
-from orchestrator.state import DesiredState, RunIdentity
-from orchestrator.watch import Judgement, Watched, judge_kept_logs, watch
-
-FAILED_GRACE_S = 1.0
-"""A gang with a dead rank cannot save a common checkpoint any more: it is given little time."""
-
-COMMAND_CODES = frozenset({126, 127})
-"""How a command that cannot be executed, or does not exist, ends under `init`."""
+from orchestrator.restarts import Restart
+from orchestrator.state import COMMAND_CODES, DesiredState, RunIdentity
+from orchestrator.watch import Judgement, Watched, judge_kept_logs
 
 
 def new_run_id() -> str:
@@ -57,15 +52,20 @@ class Request:
     rerun: bool = False
     detach: bool = False
     run_id: Callable[[], str] = new_run_id
+    pause: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an apply ended. `judgement` is None where nothing was waited for."""
+    """How an apply ended. `judgement` is None where nothing was waited for.
+
+    It is that of the last attempt; `restarts` says what became of those before it.
+    """
 
     plan: Plan
     judgement: Judgement | None
     took_s: float
+    restarts: tuple[Restart, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -92,9 +92,11 @@ def apply(request: Request, sink: Sink) -> Outcome:
         plan, judgement = _plan(request, desired)
         sink(PlanMade(plan))
         execute(plan, Execution(engine, _identity(request, desired), sink))
+        restarts: tuple[Restart, ...] = ()
         if judgement is None and not request.detach:
-            judgement = _follow(request, desired, sink)
-        return Outcome(plan, judgement, time.monotonic() - began_s)
+            followed = _follow(request, desired, sink)
+            judgement, restarts = followed.judgement, followed.restarts
+        return Outcome(plan, judgement, time.monotonic() - began_s, restarts)
 
 
 def plan(request: Request) -> Plan:
@@ -171,7 +173,7 @@ def _refresh_image(request: Request, desired: DesiredState, sink: Sink) -> None:
         sink(ActionDone(action, time.monotonic() - began_s))
 
 
-def _identity(request: Request, desired: DesiredState) -> RunIdentity:
+def _identity(request: Request, desired: DesiredState, restart_count: int = 0) -> RunIdentity:
     run_id = request.run_id()
     return RunIdentity(
         project=desired.project,
@@ -179,6 +181,7 @@ def _identity(request: Request, desired: DesiredState) -> RunIdentity:
         run_dir=str(run_folder(desired.project, run_id)),
         playbook=desired.playbook,
         playbook_digest=desired.playbook_digest,
+        restart_count=restart_count,
     )
 
 
@@ -186,16 +189,14 @@ def _watched(request: Request, desired: DesiredState, sink: Sink = lambda _: Non
     return Watched(request.engine, desired, request.loaded.playbook.health_checks, sink)
 
 
-def _follow(request: Request, desired: DesiredState, sink: Sink) -> Judgement:
-    """Wait for the checks; when one fails, stop the gang unless the playbook says to keep it."""
-    engine = request.engine
-    judgement = watch(_watched(request, desired, sink), engine.observe_nodes(desired.project))
-    nodes = judgement.run.nodes
-    if not judgement.holds and request.loaded.playbook.on_failure == "stop":
-        began_s = time.monotonic()
-        if stopped := stop_gang(engine, desired.project, grace_s=FAILED_GRACE_S):
-            names = tuple(node.name for node in stopped)
-            sink(GangStopped(names, time.monotonic() - began_s))
-        nodes = engine.observe_nodes(desired.project)
-    save_logs(engine, [node for node in nodes if not node.is_active])
-    return judgement
+def _follow(request: Request, desired: DesiredState, sink: Sink) -> Followed:
+    playbook = request.loaded.playbook
+    return follow(
+        Course(
+            _watched(request, desired, sink),
+            playbook.restarts,
+            playbook.on_failure,
+            identity=lambda restart_count: _identity(request, desired, restart_count),
+            pause=request.pause,
+        )
+    )

@@ -24,9 +24,7 @@ LABEL_SPEC_HASH = "orchestrate.spec_hash"
 LABEL_PLAYBOOK = "orchestrate.playbook"
 LABEL_PLAYBOOK_DIGEST = "orchestrate.playbook_digest"
 LABEL_RUN_DIR = "orchestrate.run_dir"
-
-ENV_RUN_ID = "ORCHESTRATE_RUN_ID"
-"""Set in every node, never part of the spec: two runs of one playbook differ in it alone."""
+LABEL_RESTART_COUNT = "orchestrate.restart_count"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -161,13 +159,14 @@ class DesiredState:
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """What tells one run of a project from another; becomes labels and ENV_RUN_ID."""
+    """What tells one run of a project from another; becomes labels and `told_to_nodes`."""
 
     project: str
     run_id: str
     run_dir: str  # absolute folder on the host for this run's logs and events
     playbook: str = ""
     playbook_digest: str = ""
+    restart_count: int = 0  # attempts of the same job before this one
 
 
 class NodeStatus(StrEnum):
@@ -181,10 +180,8 @@ class NodeStatus(StrEnum):
     DEAD = "dead"
 
 
-_CODES = {
-    126: "its command cannot be executed",
-    127: "its command does not exist",
-}
+COMMAND_CODES = {126: "its command cannot be executed", 127: "its command does not exist"}
+"""How a command that never ran ends under `init`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +201,7 @@ class ObservedNode:
     network_id: str | None = None
     error: str = ""
     run_dir: str = ""
+    restart_count: int = 0
 
     @property
     def name(self) -> str:
@@ -231,8 +229,8 @@ class ObservedNode:
         code = self.exit_code
         if self.oom_killed:
             return f"ran out of memory (exit code {code})"
-        if code in _CODES:
-            return f"exited with code {code}: {_CODES[code]}"
+        if code in COMMAND_CODES:
+            return f"exited with code {code}: {COMMAND_CODES[code]}"
         if code is not None and code > 128:
             return f"was killed by signal {code - 128} (exit code {code})"
         return f"exited with code {code}"

@@ -15,6 +15,7 @@ from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
 from orchestrator.plan import Plan
 from orchestrator.playbook.loader import LoadedPlaybook, load
 from orchestrator.recap import object_of, recap
+from orchestrator.restarts import first_cause
 from orchestrator.run import Outcome, Request, apply, plan, verify
 from orchestrator.verify.checks import CheckResult
 
@@ -38,6 +39,8 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
         loaded, engine, state_folder() / "locks", rerun=options.rerun, detach=options.detach
     )
     _introduce(console, loaded, engine, path)
+    if options.detach and loaded.playbook.restarts.max:
+        console.say_error("orchestrate: with --detach nobody follows the run: it is not restarted")
     try:
         outcome = apply(request, console.tell)
     except OrchestrateError:
@@ -66,7 +69,14 @@ def _conclude(console: Console, loaded: LoadedPlaybook, engine: Engine, outcome:
             console.show_check(result)
         if not judgement.holds:
             console.show_failure(judgement)
+        console.show_attempts(outcome.restarts, _cause(outcome))
     _say_recap(console, loaded, engine, outcome)
+
+
+def _cause(outcome: Outcome) -> str:
+    """What failed first in the last attempt; empty when nothing did."""
+    judgement = outcome.judgement
+    return first_cause(judgement.results, judgement.run) if judgement else ""
 
 
 def _say_recap(
@@ -76,8 +86,11 @@ def _say_recap(
         return
     results = outcome.judgement.results if outcome and outcome.judgement else ()
     counts = recap(console.plan, results, done=console.done, failed=console.failed)
+    restarts = f" restarts={len(outcome.restarts)}" if outcome and outcome.restarts else ""
     took = f"  ({outcome.took_s:.1f} s)" if outcome else ""
-    console.heading(f"RECAP {loaded.playbook.name} on {engine.traits.name}: {counts}{took}")
+    console.heading(
+        f"RECAP {loaded.playbook.name} on {engine.traits.name}: {counts}{restarts}{took}"
+    )
 
 
 def plan_verb(path: Path, engine_name: EngineName, *, rerun: bool, as_json: bool) -> bool:
@@ -142,6 +155,8 @@ def _outcome_document(
         "engine": engine.traits.name,
         "plan": _plan_document(outcome.plan),
         "checks": [_check_document(each) for each in results],
+        "restarts": [asdict(each) for each in outcome.restarts],
+        "cause": _cause(outcome),
         "recap": asdict(counts),
         "took_s": round(outcome.took_s, 3),
         "exit_code": int(outcome.exit_code),

@@ -22,6 +22,7 @@ from orchestrator.playbook.models import Check, Training
 from orchestrator.state import DesiredState, ObservedNode
 from orchestrator.verify.checks import CheckResult, Run, Status, evaluate
 from orchestrator.verify.facts import RunFacts
+from orchestrator.verify.outcome import failures
 
 POLL_S = 1.0
 """How often the nodes' states are asked for while nothing hints at a change."""
@@ -29,6 +30,10 @@ POLL_S = 1.0
 LAST_WORDS_S = 1.0
 """How long the log of a node that has ended may take to arrive before the run is judged
 without the rest of it."""
+
+FIRST_CAUSE_S = 3.0
+"""How long a run in which every dead node speaks of a lost peer is watched for the one that
+was lost: torchrun outlives a rank by a moment."""
 
 SIGN_OF_LIFE_S = 2.0
 """A user is told what is waited for when nothing else was told for this long."""
@@ -169,7 +174,7 @@ class _Watcher:
                 self._tell_of_waiting(results, run.now_s)
                 continue
             settled_since_s = settled_since_s or run.now_s
-            if self._is_silent() or run.now_s - settled_since_s > LAST_WORDS_S:
+            if self._is_explained(run, run.now_s - settled_since_s):
                 return self._conclude(run, _concluded(results))
 
     def _take(self, arrivals: Arrivals) -> bool:
@@ -198,6 +203,15 @@ class _Watcher:
             self._asked_at_s = now_s
             self.nodes = self.watched.engine.observe_nodes(self.watched.desired.project)
             self._tell_of_endings()
+
+    def _is_explained(self, run: Run, waited_s: float) -> bool:
+        """True when what could still come would not change what the failure is put down to."""
+        if not self._is_silent() and waited_s <= LAST_WORDS_S:
+            return False
+        failed = failures(run.nodes, run.facts)
+        only_echoes = bool(failed) and failed[0].is_echo
+        may_tell_more = any(node.is_active for node in run.nodes)
+        return not (only_echoes and may_tell_more) or waited_s > FIRST_CAUSE_S
 
     def _is_silent(self) -> bool:
         """True when every node that has ended has had its say."""

@@ -31,6 +31,7 @@ seq 0 1 | xargs -P 8 -I '{}' \
     --label "bench.playbook=$PWD/$project.yaml" \
     --label "bench.playbook_digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" \
     --label "bench.run_dir=$PWD/.orchestrate/runs/$project/20260101T000000-00000000" \
+    --label "bench.restart_count=0" \
     --env LOCAL_RANK=0 \
     --env LOCAL_WORLD_SIZE=1 \
     --env "MASTER_ADDR=$project-node-0" \
@@ -41,6 +42,8 @@ seq 0 1 | xargs -P 8 -I '{}' \
     --env ORCHESTRATE_BACKEND=gloo \
     --env "ORCHESTRATE_PROJECT=$project" \
     --env ORCHESTRATE_RENDEZVOUS_TIMEOUT_S=60 \
+    --env ORCHESTRATE_RESTART_COUNT=0 \
+    --env TORCHELASTIC_RESTART_COUNT=0 \
     --env ORCHESTRATE_RUN_ID=20260101T000000-00000000 \
     --env "RANK={}" \
     --env WORLD_SIZE=2 \

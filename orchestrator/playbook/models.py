@@ -1,8 +1,8 @@
 """The playbook language as models: the single source of the schema and the reference page.
 
 Field names are the keys of the YAML, but for durations and sizes, whose attributes carry their
-unit: `within` -> `within_s`, `every` -> `every_s`, `timeout` -> `timeout_s`, `memory` ->
-`memory_bytes`, `shm_size` -> `shm_bytes`. Seconds are floats, bytes are ints.
+unit: `within` -> `within_s`, `every` -> `every_s`, `delay` -> `delay_s`, `timeout` -> `timeout_s`,
+`memory` -> `memory_bytes`, `shm_size` -> `shm_bytes`. Seconds are floats, bytes are ints.
 """
 
 from __future__ import annotations
@@ -158,6 +158,27 @@ class Security(Section):
     )
 
 
+class Restarts(Section):
+    """How often apply starts the whole gang again while it follows the run."""
+
+    max: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="At most this many restarts after a node died, or after `progress` found a "
+        "hang. Each attempt is a run of its own, with a new id, new logs and the checks anew; "
+        "the script finds the count in TORCHELASTIC_RESTART_COUNT.",
+        examples=[2],
+    )
+    delay_s: Duration = Field(
+        default=0.0,
+        ge=0,
+        validation_alias="delay",
+        description="How long to wait before each restart.",
+        examples=["5s"],
+    )
+
+
 class Playbook(Section):
     """A simulated training cluster: what shall run, and what must hold."""
 
@@ -205,10 +226,15 @@ class Playbook(Section):
         "for nothing else. Each kind at most once.",
         examples=[["joined", {"completed": {"within": "5m"}}]],
     )
+    restarts: Restarts = Field(
+        default_factory=Restarts,
+        description="How often apply starts the whole gang again while it follows the run.",
+        examples=[{"max": 2}],
+    )
     on_failure: Literal["stop", "keep"] = Field(
         default="stop",
-        description="When a node fails: `stop` the others, keeping containers and logs, or "
-        "`keep` them running.",
+        description="When a node fails for the last time: `stop` the others, keeping containers "
+        "and logs, or `keep` them running.",
         examples=["keep"],
     )
 
@@ -233,6 +259,7 @@ __all__ = [
     "Ranks",
     "Rendezvous",
     "Resources",
+    "Restarts",
     "Security",
     "Training",
 ]

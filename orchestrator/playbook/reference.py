@@ -49,6 +49,8 @@ health_checks:                     # apply has converged when all of these hold
   - loss: {finite: true, decreases: true}
   - completed: {within: 5m}        # leave it out for a long run
 
+restarts: {max: 2, delay: 5s}      # start the whole gang again when a node dies
+
 on_failure: stop                   # stop | keep
 """
 

@@ -22,6 +22,7 @@ from orchestrator.records import (
     parse_record,
 )
 from orchestrator.state import DesiredState, NodeSpec, ObservedNode
+from orchestrator.verify.torchrun import Summary
 
 TAIL_LINES = 15
 TAIL_CHARS = 400
@@ -46,6 +47,7 @@ class RankFacts:
     last_losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSS_WINDOW))
     bad_loss_at_step: int | None = None
     failure: str = ""
+    failed_at_s: float | None = None
     has_finished: bool = False
 
     @property
@@ -61,7 +63,8 @@ class RankFacts:
             case Step():
                 self._add_step(at_s, record, milestone)
             case RankFailed():
-                self.failure = self.failure or _reason(record)
+                if self.failed_at_s is None:
+                    self.failure, self.failed_at_s = _reason(record), at_s
             case TrainingFinished():
                 self.has_finished = True
             case _:
@@ -113,10 +116,11 @@ class Impostor:
 
 @dataclass
 class NodeFacts:
-    """What was read from one node: its last lines, and records that it had no right to send."""
+    """What was read from one node: last lines, torchrun's summary, records it had no right to."""
 
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     impostors: list[Impostor] = field(default_factory=list)
+    torchrun: Summary = field(default_factory=Summary)
     has_ended: bool = False
 
 
@@ -140,7 +144,10 @@ class RunFacts:
         if isinstance(item, LogEnd):
             node.has_ended = True
             return
-        node.tail.append(item.text[:TAIL_CHARS].decode(errors="replace"))
+        text = item.text[:TAIL_CHARS].decode(errors="replace")
+        node.tail.append(text)
+        if self._specs[item.node_rank].num_ranks > 1:
+            node.torchrun.add(text, self._specs[item.node_rank].ranks)
         record = None if item.continued else parse_record(item.text)
         if record is not None:
             self._add_record(item, node, record)

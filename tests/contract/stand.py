@@ -112,15 +112,17 @@ class Stand(ABC):
         """Observe and decide."""
         return make_plan(desired, self.observe(desired))
 
-    def apply(self, desired: DesiredState, run_id: str = "r1") -> tuple[ObservedNode, ...]:
+    def apply(
+        self, desired: DesiredState, run_id: str = "r1", *, restart_count: int = 0
+    ) -> tuple[ObservedNode, ...]:
         """Observe, decide, perform; the nodes that are there then."""
-        self.perform(self.plan(desired), run_id)
+        self.perform(self.plan(desired), run_id, restart_count)
         return self.engine.observe_nodes(desired.project)
 
-    def perform(self, plan: Plan, run_id: str = "r1") -> None:
+    def perform(self, plan: Plan, run_id: str = "r1", restart_count: int = 0) -> None:
         """Carry out a plan; what it tells is of no interest here."""
         run_dir = str(self.folder / "runs" / plan.project / run_id)
-        identity = RunIdentity(plan.project, run_id, run_dir, "x.yaml", "sha256:0")
+        identity = RunIdentity(plan.project, run_id, run_dir, "x.yaml", "sha256:0", restart_count)
         execute(plan, Execution(self.engine, identity, lambda event: None, grace_s=2.0))
 
     def destroy(self, project: str) -> None:

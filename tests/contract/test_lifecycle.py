@@ -58,20 +58,30 @@ def test_a_node_sees_its_environment_and_no_other_rank(
         monkeypatch.setenv(name, "77")
     script = (
         "env | grep -E '^(RANK|WORLD_SIZE|LOCAL_RANK|MASTER_ADDR|GREETING|TORCHELASTIC.*"
-        "|ORCHESTRATE_RUN_ID)=' | sort"
+        "|ORCHESTRATE_R[A-Z_]*)=' | LC_ALL=C sort"
     )
     desired = stand.gang(stand.project(), script, script)
-    stand.apply(desired, "run-7")
+    stand.apply(desired, "run-7", restart_count=3)
     nodes = stand.wait_for(desired.project, NodeStatus.EXITED)
 
     lines = read_log(stand.engine, nodes)
     expected = [
         (rank, text.encode())
         for rank in (0, 1)
-        for text in ("GREETING=a = b", "ORCHESTRATE_RUN_ID=run-7", f"RANK={rank}", "WORLD_SIZE=2")
+        for text in (
+            "GREETING=a = b",
+            "ORCHESTRATE_RESTART_COUNT=3",
+            "ORCHESTRATE_RUN_ID=run-7",
+            f"RANK={rank}",
+            "TORCHELASTIC_RESTART_COUNT=3",
+            "WORLD_SIZE=2",
+        )
     ]
     assert [(line.node_rank, line.text) for line in lines if isinstance(line, LogLine)] == expected
     assert [line for line in lines if isinstance(line, LogEnd)] == [LogEnd(0), LogEnd(1)]
+    # The count tells attempts apart; it is no drift.
+    assert [node.restart_count for node in nodes] == [3, 3]
+    assert stand.plan(desired) == stand.kept(desired, "finished")
 
 
 def test_exit_codes_are_those_of_a_shell(stand: Stand) -> None:

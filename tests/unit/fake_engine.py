@@ -108,6 +108,7 @@ class FakeEngine:
         traits: what the engine says it has.
         now: the engine's clock; looking at it must let no time pass.
         scripts: `{node rank: what a node of that rank does}`.
+        attempts: `{restart count: scripts}` of attempts that do something else.
         failures: `{call: error}`; a call is a method's name, alone or with the name of the
             one object at which it fails. Raised each time.
         clinging: names of nodes and networks that removing does not remove.
@@ -119,6 +120,7 @@ class FakeEngine:
     traits: EngineTraits = DOCKER_LIKE
     now: Callable[[], float] = time.time
     scripts: dict[int, Script] = field(default_factory=dict)
+    attempts: dict[int, dict[int, Script]] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
     clinging: set[str] = field(default_factory=set)
     mute: set[int] = field(default_factory=set)
@@ -219,6 +221,7 @@ class FakeEngine:
                 node,
                 run_id=identity.run_id,
                 run_dir=identity.run_dir,
+                restart_count=identity.restart_count,
                 started_at_s=self.now(),
             )
 
@@ -321,7 +324,8 @@ class FakeEngine:
         return not found.is_active, written
 
     def _script(self, node: ObservedNode) -> Script:
-        return self.scripts.get(node.node_rank, Script())
+        scripts = self.attempts.get(node.restart_count, self.scripts)
+        return scripts.get(node.node_rank, Script())
 
     # -- what is noted, and what fails -----------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,19 @@ from orchestrator.events import (
     ActionProgressed,
     ActionStarted,
     CheckChanged,
+    GangRestarted,
     GangStopped,
     NodeEnded,
     NodeSpoke,
     PlanMade,
+    RestartDecided,
     StillWaiting,
 )
 from orchestrator.loglines import LogLine
 from orchestrator.plan import BuildImage, Plan, PullImage, RemoveNode, StartNode, Unchanged
 from orchestrator.playbook.loader import load
 from orchestrator.recap import Recap, recap
+from orchestrator.restarts import Restart
 from orchestrator.run import Outcome, Request, apply
 from orchestrator.state import ImageSpec, NodeStatus, ObservedNode
 from orchestrator.verify.results import CheckResult, Finding, Status
@@ -162,6 +166,7 @@ NODE = ObservedNode("id-1", node_spec(1), "run-1", "hash", NodeStatus.EXITED, ex
 WELL = ObservedNode("id-1", node_spec(1), "run-1", "hash", NodeStatus.EXITED, exit_code=0)
 JOIN = CheckResult("joined", Status.PENDING, "1 of 2 ranks")
 
+RESTART = Restart(1, 2, "node 1 exited with code 3", "run-1")
 LINES: dict[str, tuple[object, str]] = {
     "nothing to do": (PlanMade(Plan("pair")), "PLAN\n  = nothing to do\n"),
     "all unchanged": (
@@ -203,6 +208,18 @@ LINES: dict[str, tuple[object, str]] = {
         GangStopped(("pair-node-0", "pair-node-2"), 0.31),
         "stopped: pair-node-0, pair-node-2  0.3 s\n",
     ),
+    "a restart at once": (
+        RestartDecided(RESTART, 0.0),
+        "restart: 1 of 2: node 1 exited with code 3\n",
+    ),
+    "a restart later": (
+        RestartDecided(RESTART, 5.0),
+        "restart: 1 of 2 in 5 s: node 1 exited with code 3\n",
+    ),
+    "restarted": (
+        GangRestarted(RESTART, "run-2", 1.23),
+        "changed: restart gang, 1 of 2, as run run-2  1.2 s\n",
+    ),
 }
 
 
@@ -210,6 +227,25 @@ LINES: dict[str, tuple[object, str]] = {
 def test_an_event_reads(name: str) -> None:
     event, text = LINES[name]
     assert printed(event) == text
+
+
+def attempts(*restarts: Restart, cause: str) -> str:
+    screen = Screen()
+    Console(screen).show_attempts(restarts, cause)
+    return screen.getvalue()
+
+
+def test_attempts_are_told_with_their_causes_and_runs() -> None:
+    two = replace(RESTART, number=2, cause="node 0 is gone\x1b[2J", failed_run_id="run-2")
+    told = """\
+ATTEMPTS
+failed:  1: node 1 exited with code 3 (run run-1)
+failed:  2: node 0 is gone\\x1b[2J (run run-2)
+"""
+    assert attempts(RESTART, two, cause="") == told + "ok:      3\n"
+    assert attempts(RESTART, two, cause="it hangs") == told + "failed:  3: it hangs\n"
+    assert attempts(cause="it hangs") == "failed:  first cause: it hangs\n"
+    assert attempts(cause="") == ""
 
 
 # -- logs ------------------------------------------------------------------------
@@ -248,6 +284,7 @@ def hostile_events() -> list[object]:
         PlanMade(Plan("pair", image=PullImage(IMAGE, text.replace("\n", " ")))),
         CheckChanged(CheckResult("loss", Status.OK, text, (finding,))),
         StillWaiting((CheckResult("loss", Status.PENDING, text),), 1.0),
+        RestartDecided(Restart(1, 2, text, "run-1"), 0.0),
     ]
 
 

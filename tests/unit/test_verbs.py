@@ -73,6 +73,8 @@ def test_apply_as_a_document(desk: Desk) -> None:
         "engine": "docker",
         "plan": CREATE,
         "checks": CHECKS,
+        "restarts": [],
+        "cause": "",
         "recap": {"ok": 3, "changed": 4, "failed": 0, "skipped": 0},
         "exit_code": 0,
     }
@@ -87,6 +89,8 @@ def test_a_second_apply_as_a_document(desk: Desk) -> None:
         "engine": "docker",
         "plan": NOTHING,
         "checks": CHECKS,
+        "restarts": [],
+        "cause": "",
         "recap": {"ok": 7, "changed": 0, "failed": 0, "skipped": 0},
         "exit_code": 0,
     }
@@ -99,6 +103,7 @@ def test_an_apply_that_fails_as_a_document(desk: Desk) -> None:
     dies = "exited with code 127: its command does not exist"
     assert said.code == said.document["exit_code"] == ExitCode.NODE_NOT_STARTED
     assert said.document["recap"] == {"ok": 0, "changed": 4, "failed": 3, "skipped": 0}
+    assert said.document["cause"] == f"node 0 {dies}"
     assert said.document["checks"][0] == {
         "name": "alive",
         "status": "failed",
@@ -122,6 +127,8 @@ def test_detached_as_a_document(desk: Desk) -> None:
         "engine": "docker",
         "plan": CREATE,
         "checks": [],
+        "restarts": [],
+        "cause": "",
         "recap": {"ok": 0, "changed": 4, "failed": 0, "skipped": 0},
         "exit_code": 0,
     }

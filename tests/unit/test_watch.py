@@ -22,6 +22,7 @@ from orchestrator.state import ObservedNode, RunIdentity
 from orchestrator.verify.checks import Finding, Status
 from orchestrator.verify.results import CheckResult
 from orchestrator.watch import (
+    FIRST_CAUSE_S,
     LAST_WORDS_S,
     POLL_S,
     QUEUE_LINES,
@@ -250,6 +251,35 @@ def test_while_nodes_speak_no_sign_of_life_is_given() -> None:
     post = Post({0: Script(chatter)}, (Joined(within_s=9.0),), tick_s=0.1)
     post.watch()
     assert post.told(StillWaiting) == []
+
+
+LOST = "Connection closed by peer [172.18.0.3]:4711"
+
+
+def test_a_lost_peer_is_waited_for_a_moment_as_it_is_the_cause() -> None:
+    post = Post(
+        {
+            0: Script(((1.0, rank_failed(0, LOST)),), 1.0, code=1),
+            1: Script((), 2.0, code=137),
+        },
+        (Completed(),),
+    )
+    judgement = post.watch()
+    assert [node.exit_code for node in judgement.run.nodes] == [1, 137]
+    assert judgement.run.now_s - START_S < 1.0 + FIRST_CAUSE_S
+
+
+def test_a_peer_that_does_not_die_is_not_waited_for_long() -> None:
+    post = Post({0: Script(((1.0, rank_failed(0, LOST)),), 1.0, code=1)}, (Completed(),))
+    judgement = post.watch()
+    assert [node.exit_code for node in judgement.run.nodes] == [1, None]
+    waited_s = judgement.run.now_s - START_S - 1.0
+    assert FIRST_CAUSE_S < waited_s < FIRST_CAUSE_S + POLL_S + 1.0
+
+
+def test_a_cause_that_is_known_is_not_waited_for() -> None:
+    post = Post({0: Script(((1.0, rank_failed(0, "no corpus")),), 1.0, code=1)}, (Completed(),))
+    assert post.watch().run.now_s - START_S < 1.0 + POLL_S
 
 
 # -- the reader ------------------------------------------------------------------

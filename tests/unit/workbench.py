@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -31,6 +31,7 @@ class Bench:
     folder: Path
     engine: FakeEngine = field(default_factory=FakeEngine)
     events: list[Event] = field(default_factory=list)
+    pause: Callable[[float], None] = lambda _: None
     runs: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -47,12 +48,23 @@ class Bench:
             rerun=rerun,
             detach=detach,
             run_id=lambda: f"run-{next(self.runs)}",
+            pause=self.pause,
         )
 
     def apply(self, *, rerun: bool = False, detach: bool = False) -> Outcome:
         self.events.clear()
         self.engine.journal.clear()
         return apply(self.request(rerun=rerun, detach=detach), self.events.append)
+
+    def apply_telling(self, told: Callable[[Event], None]) -> Outcome:
+        """Apply, and hand over each event as it happens."""
+        self.events.clear()
+
+        def sink(event: Event) -> None:
+            self.events.append(event)
+            told(event)
+
+        return apply(self.request(), sink)
 
     def apply_refused(self, kind: type[OrchestrateError]) -> OrchestrateError:
         with pytest.raises(kind) as caught:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from orchestrator.identity import without_run
 from orchestrator.images.recipe import LABEL_INPUTS
 from orchestrator.state import (
-    ENV_RUN_ID,
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
     LABEL_PROJECT,
+    LABEL_RESTART_COUNT,
     LABEL_RUN_DIR,
     LABEL_RUN_ID,
     LABEL_SPEC_HASH,
@@ -72,7 +73,12 @@ def node_from_inspect(inspected: Json) -> ObservedNode:
         network_id=_network_id(inspected),
         error=state.get("Error", ""),
         run_dir=labels.get(LABEL_RUN_DIR, ""),
+        restart_count=_count(labels.get(LABEL_RESTART_COUNT, "")),
     )
+
+
+def _count(text: str) -> int:
+    return int(text) if _COUNT.fullmatch(text) else 0
 
 
 def _labels(inspected: Json) -> dict[str, str]:
@@ -96,14 +102,13 @@ def _network_id(inspected: Json) -> str | None:
 def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
     config, host = inspected["Config"], inspected["HostConfig"]
     env = dict(_pair(item) for item in config.get("Env") or [])
-    env.pop(ENV_RUN_ID, None)
     return NodeSpec(
         node_rank=int(labels[LABEL_NODE_RANK]),
         num_ranks=int(labels.get(LABEL_NUM_RANKS, "1")),
         name=inspected["Name"].lstrip("/"),
         image=config["Image"],
         command=tuple(config.get("Cmd") or ()),
-        env=tuple(sorted(env.items())),
+        env=without_run(env),
         mounts=_mounts(host),
         limits=_limits(host),
         user=config.get("User") or None,

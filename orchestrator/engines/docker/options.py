@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.identity import told_to_nodes
 from orchestrator.state import (
-    ENV_RUN_ID,
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
     LABEL_PLAYBOOK,
     LABEL_PLAYBOOK_DIGEST,
     LABEL_PROJECT,
+    LABEL_RESTART_COUNT,
     LABEL_RUN_DIR,
     LABEL_RUN_ID,
     LABEL_SPEC_HASH,
@@ -27,7 +28,7 @@ def create_options(node: NodeSpec, identity: RunIdentity) -> dict[str, Any]:
         "hostname": node.name,
         "pull": "never",
         "init": True,  # reaps orphans and passes SIGTERM on, which PID 1 would ignore
-        "envs": {**dict(node.env), ENV_RUN_ID: identity.run_id},
+        "envs": {**dict(node.env), **told_to_nodes(identity)},
         "labels": _labels(node, identity),
         "log_driver": "json-file",
         "mounts": [_mount(m.source, m.target, m.read_only) for m in node.mounts],
@@ -69,4 +70,5 @@ def _labels(node: NodeSpec, identity: RunIdentity) -> dict[str, str]:
         LABEL_PLAYBOOK: identity.playbook,
         LABEL_PLAYBOOK_DIGEST: identity.playbook_digest,
         LABEL_RUN_DIR: identity.run_dir,
+        LABEL_RESTART_COUNT: str(identity.restart_count),
     }

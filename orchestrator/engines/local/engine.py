@@ -137,7 +137,7 @@ class LocalEngine:
         """
         folders = [NodeFolder(self._root, identity.project, node.node_rank) for node in nodes]
         launches = [
-            launch.Launch(node, folder.path, identity.run_id)
+            launch.Launch(node, folder.path, identity)
             for node, folder in zip(nodes, folders, strict=True)
         ]
         launch.check_launches(launches, os.environ)

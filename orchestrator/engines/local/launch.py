@@ -18,7 +18,8 @@ from orchestrator.engines.local import supervisor
 from orchestrator.engines.local.folders import typed_errors
 from orchestrator.engines.local.liveness import ENV_NODE_FOLDER
 from orchestrator.errors import AddressUnavailable, EngineFailed, EngineUnavailable, NodeNotStarted
-from orchestrator.state import ENV_RUN_ID, NodeSpec
+from orchestrator.identity import told_to_nodes
+from orchestrator.state import NodeSpec, RunIdentity
 
 LAUNCH_DEADLINE_S = 60.0
 
@@ -36,7 +37,7 @@ class Launch:
 
     node: NodeSpec
     folder: Path
-    run_id: str
+    identity: RunIdentity
 
     @property
     def workdir(self) -> str:
@@ -55,7 +56,7 @@ def node_environment(host: Mapping[str, str], launch: Launch) -> dict[str, str]:
     path = merged.get("PATH") or os.defpath
     return merged | {
         "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{path}",
-        ENV_RUN_ID: launch.run_id,
+        **told_to_nodes(launch.identity),
         ENV_NODE_FOLDER: str(launch.folder),
     }
 

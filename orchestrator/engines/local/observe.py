@@ -114,6 +114,7 @@ def _observe_recorded(folder: NodeFolder, record: NodeRecord) -> ObservedNode:
         finished_at_s=exited.finished_at_s if exited else None,
         error=_error(status, end),
         run_dir=record.identity.run_dir,
+        restart_count=record.identity.restart_count,
     )
 
 

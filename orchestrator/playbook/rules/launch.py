@@ -20,6 +20,7 @@ RESERVED = frozenset(
         "LOCAL_WORLD_SIZE",
         "GROUP_RANK",
         "NODE_RANK",
+        "TORCHELASTIC_RESTART_COUNT",
     )
 )
 RESERVED_PREFIX = "ORCHESTRATE_"

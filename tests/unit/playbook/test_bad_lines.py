@@ -19,7 +19,8 @@ ranks:
 DURATION_FIX = "write it like 60s, 5m, 1h, 500ms or 1m30s"
 SIZE_FIX = "write it like 2GiB, 512MiB, 1.5GiB or a number of bytes"
 KNOWN = (
-    "known: gpu, health_checks, image, name, network, on_failure, ranks, rendezvous, security, "
+    "known: gpu, health_checks, image, name, network, on_failure, ranks, rendezvous, restarts, "
+    "security, "
     "version"
 )
 LIST_FIX = "write [first, second], or one item a line after a dash"

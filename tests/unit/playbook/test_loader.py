@@ -27,6 +27,7 @@ from orchestrator.playbook.models import (
     Ranks,
     Rendezvous,
     Resources,
+    Restarts,
     Security,
     Training,
 )
@@ -57,6 +58,7 @@ LEAST_PLAYBOOK = Playbook(
     gpu=Gpu(mode="cpu"),
     security=Security(profile="default"),
     health_checks=(),
+    restarts=Restarts(max=0, delay_s=0.0),
     on_failure="stop",
 )
 
@@ -90,6 +92,7 @@ health_checks:
   - progress:
   - loss: {decreases: true}
   - completed: {within: 1h}
+restarts: {max: 3, delay: 1m5s}
 on_failure: keep
 """.replace("1.5MiB8", "10.5MiB")
 
@@ -128,6 +131,7 @@ FULL_PLAYBOOK = Playbook(
         Loss(finite=True, decreases=True),
         Completed(within_s=3600.0),
     ),
+    restarts=Restarts(max=3, delay_s=65.0),
     on_failure="keep",
 )
 

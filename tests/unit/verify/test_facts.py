@@ -89,7 +89,7 @@ def test_any_rank_of_a_node_can_say_why_it_ended() -> None:
     story.end(1, 1)
     story.end(0, 1)
     words = [how_it_ended(story.nodes[node], story.facts) for node in (0, 1)]
-    assert words == ["exited with code 1", "exited with code 1: of rank 3"]
+    assert words == ["exited with code 1", "exited with code 1: rank 3: of rank 3"]
 
 
 def test_impostors_are_kept_once_each_and_bounded() -> None:

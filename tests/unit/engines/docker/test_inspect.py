@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -257,3 +258,15 @@ def test_times(text: str) -> None:
 def test_no_time_raises(text: str) -> None:
     at_s = parse_time(text)
     assert at_s is None or isinstance(at_s, float)
+
+
+@pytest.mark.parametrize(
+    ("label", "count"), [("2", 2), ("", 0), ("-1", 0), ("many", 0), ("9" * 99, 0)]
+)
+def test_a_restart_count_is_read_from_its_label_and_is_no_part_of_the_spec(
+    label: str, count: int
+) -> None:
+    found = copy.deepcopy(capture("running"))
+    found["Config"]["Labels"]["orchestrate.restart_count"] = label
+    found["Config"]["Env"] += ["ORCHESTRATE_RESTART_COUNT=2", "TORCHELASTIC_RESTART_COUNT=2"]
+    assert node_from_inspect(found) == replace(NODES["running"], restart_count=count)

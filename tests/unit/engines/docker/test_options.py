@@ -9,7 +9,12 @@ import pytest
 from orchestrator.engines.docker.options import create_options
 from orchestrator.state import Confinement, Limits, Mount, NodeSpec, RunIdentity, spec_hash
 
-IDENTITY = RunIdentity("pair", "run-7", "/runs/pair/run-7", "/src/pair.yaml", "sha256:abc")
+IDENTITY = RunIdentity("pair", "run-7", "/runs/pair/run-7", "/src/pair.yaml", "sha256:abc", 3)
+TOLD = {
+    "ORCHESTRATE_RUN_ID": "run-7",
+    "ORCHESTRATE_RESTART_COUNT": "3",
+    "TORCHELASTIC_RESTART_COUNT": "3",
+}
 BARE = NodeSpec(0, 1, "pair-node-0", ("true",), confinement=None)
 FULL = NodeSpec(
     node_rank=1,
@@ -36,6 +41,7 @@ def labels(node: NodeSpec) -> dict[str, str]:
         "orchestrate.playbook": "/src/pair.yaml",
         "orchestrate.playbook_digest": "sha256:abc",
         "orchestrate.run_dir": "/runs/pair/run-7",
+        "orchestrate.restart_count": "3",
     }
 
 
@@ -45,7 +51,7 @@ def test_a_node_with_everything() -> None:
         "hostname": "pair-node-1",
         "pull": "never",
         "init": True,
-        "envs": {"A": "1", "RANK": "1", "ORCHESTRATE_RUN_ID": "run-7"},
+        "envs": {"A": "1", "RANK": "1", **TOLD},
         "labels": labels(FULL),
         "log_driver": "json-file",
         "mounts": [
@@ -72,7 +78,7 @@ def test_a_node_with_nothing() -> None:
         "hostname": "pair-node-0",
         "pull": "never",
         "init": True,
-        "envs": {"ORCHESTRATE_RUN_ID": "run-7"},
+        "envs": TOLD,
         "labels": labels(BARE),
         "log_driver": "json-file",
         "mounts": [],

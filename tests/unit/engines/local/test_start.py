@@ -29,6 +29,7 @@ from orchestrator.state import (
     NodeSpec,
     NodeStatus,
     ObservedNetwork,
+    RunIdentity,
     spec_hash,
 )
 
@@ -211,8 +212,9 @@ def test_the_environment_is_the_host_s_without_foreign_ranks(tmp_path: Path) -> 
     kept = {"HOME": "/home/me", "PATH": "/bin", "FRANK": "sinatra", "OMP_NUM_THREADS": "2"}
     node = replace(node_spec(tmp_path), env=(("OMP_NUM_THREADS", "1"), ("RANK", "0")))
 
+    identity = RunIdentity(PROJECT, "r9", "", restart_count=2)
     env = node_environment(
-        dict.fromkeys(leaks, "77") | kept, Launch(node, tmp_path / "node-0", "r9")
+        dict.fromkeys(leaks, "77") | kept, Launch(node, tmp_path / "node-0", identity)
     )
 
     assert env == {
@@ -222,6 +224,8 @@ def test_the_environment_is_the_host_s_without_foreign_ranks(tmp_path: Path) -> 
         "OMP_NUM_THREADS": "1",
         "RANK": "0",
         "ORCHESTRATE_RUN_ID": "r9",
+        "ORCHESTRATE_RESTART_COUNT": "2",
+        "TORCHELASTIC_RESTART_COUNT": "2",
         "ORCHESTRATE_LOCAL_NODE": str(tmp_path / "node-0"),
     }
 

@@ -1,0 +1,99 @@
+"""The second half of apply: follow the run, restart the gang where that is asked for, wind up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.archive import save_logs
+from orchestrator.events import GangRestarted, GangStopped, RestartDecided
+from orchestrator.executor import Execution, execute, stop_gang
+from orchestrator.playbook.models import Restarts
+from orchestrator.restarts import Restart, next_restart, restart_plan
+from orchestrator.state import RunIdentity
+from orchestrator.watch import Judgement, Watched, watch
+
+FAILED_GRACE_S = 1.0
+"""A gang with a dead rank cannot save a common checkpoint any more: it is given little time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a run is followed, and what is done when it fails.
+
+    Attributes:
+        watched: the run, its checks, and who is told.
+        restarts: how often the gang is started again.
+        on_failure: what becomes of the nodes that still run after the last failure.
+        identity: makes the identity of a new attempt, given the restarts before it.
+        pause: waits so many seconds.
+    """
+
+    watched: Watched
+    restarts: Restarts
+    on_failure: Literal["stop", "keep"]
+    identity: Callable[[int], RunIdentity]
+    pause: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How the last attempt was judged, and the restarts that led to it."""
+
+    judgement: Judgement
+    restarts: tuple[Restart, ...]
+
+
+def follow(course: Course) -> Followed:
+    """Wait for the checks, of as many attempts as the playbook allows; only the last one counts.
+
+    Raises:
+        OrchestrateError: the engine refused something, a restart included.
+    """
+    engine, project = course.watched.engine, course.watched.desired.project
+    nodes = engine.observe_nodes(project)
+    done = max((node.restart_count for node in nodes), default=0)
+    restarts: list[Restart] = []
+    while True:
+        judgement = watch(course.watched, nodes)
+        restart = next_restart(
+            judgement.results, judgement.run, limit=course.restarts.max, done=done
+        )
+        if restart is None:
+            _wind_up(course, judgement)
+            return Followed(judgement, tuple(restarts))
+        _restart_gang(course, restart)
+        restarts.append(restart)
+        done, nodes = restart.number, engine.observe_nodes(project)
+
+
+def _restart_gang(course: Course, restart: Restart) -> None:
+    """Start every node again. The logs of the attempt that failed stay in its own folder."""
+    watched, delay_s = course.watched, course.restarts.delay_s
+    watched.sink(RestartDecided(restart, delay_s))
+    # First stopped, then waited: what is left of the gang must not use up the machine meanwhile.
+    stop_gang(watched.engine, watched.desired.project, grace_s=FAILED_GRACE_S)
+    if delay_s:
+        course.pause(delay_s)
+    began_s = time.monotonic()
+    identity = course.identity(restart.number)
+    plan = restart_plan(
+        watched.desired, watched.engine.observe_nodes(watched.desired.project), restart
+    )
+    execute(plan, Execution(watched.engine, identity, watched.sink, grace_s=FAILED_GRACE_S))
+    watched.sink(GangRestarted(restart, identity.run_id, time.monotonic() - began_s))
+
+
+def _wind_up(course: Course, judgement: Judgement) -> None:
+    """Keep the logs of what has ended; where a check failed, stop the rest unless told to keep."""
+    engine, project = course.watched.engine, course.watched.desired.project
+    nodes = judgement.run.nodes
+    if not judgement.holds and course.on_failure == "stop":
+        began_s = time.monotonic()
+        if stopped := stop_gang(engine, project, grace_s=FAILED_GRACE_S):
+            names = tuple(node.name for node in stopped)
+            course.watched.sink(GangStopped(names, time.monotonic() - began_s))
+        nodes = engine.observe_nodes(project)
+    save_logs(engine, [node for node in nodes if not node.is_active])
