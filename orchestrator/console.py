@@ -73,7 +73,7 @@ class Console:
                 self._task("changed", "yellow", f"{_doing(action)}  {took_s:.1f} s")
             case ActionFailed(action, reason):
                 self.failed.append(action)
-                self._task("failed", "red", f"{_doing(action)}: {printable(reason)}")
+                self._task("failed", "red", f"{_doing(action)}: {reason}")
             case ActionStarted(action):
                 if isinstance(action, BuildImage | PullImage):
                     self._task("doing", "dim", _doing(action))
@@ -138,8 +138,10 @@ class Console:
     def show_plan(self, plan: Plan) -> None:
         """Print a plan, a line an object."""
         self.heading("PLAN")
-        for line in str(plan).splitlines() or ["= nothing to do"]:
-            self.say("  " + self._paint(SIGN_COLOUR.get(line[0], "dim"), printable(line)))
+        # Object by object: a value may hold line breaks of its own.
+        lines = [str(each) for each in (*plan.unchanged, *plan.actions)]
+        for line in lines or ["= nothing to do"]:
+            self.say("  " + self._paint(SIGN_COLOUR[line[0]], printable(line)))
 
     def show_log(self, line: LogLine, *, raw: bool = False) -> None:
         """Print a line of a node's log, rank-prefixed."""
@@ -155,7 +157,7 @@ class Console:
     def show_check(self, result: CheckResult) -> None:
         """Print a check, and for each rank in which it does not hold what came instead."""
         status = result.status.value
-        self._task(status, STATUS_COLOUR[status], f"check {result.name}: {printable(result.why)}")
+        self._task(status, STATUS_COLOUR[status], f"check {result.name}: {result.why}")
         for finding in result.findings:
             self.say(self._paint("red", f"    {_finding(finding)}"))
 
@@ -194,7 +196,7 @@ class Console:
             self.say(printable(line))
 
     def _task(self, status: str, colour: str, text: str) -> None:
-        self.say(self._paint(colour, f"{status + ':':9}") + text)
+        self.say(self._paint(colour, f"{status + ':':9}") + printable(text))
 
     def _paint(self, colour: str, text: str) -> str:
         return _painted(colour, text) if self._colours else text

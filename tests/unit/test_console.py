@@ -31,7 +31,7 @@ from orchestrator.playbook.loader import load
 from orchestrator.recap import Recap, recap
 from orchestrator.restarts import Restart
 from orchestrator.run import Outcome, Request, apply
-from orchestrator.state import ImageSpec, NodeStatus, ObservedNode
+from orchestrator.state import FieldChange, ImageSpec, NodeStatus, ObservedNode
 from orchestrator.verify.results import CheckResult, Finding, Status
 from tests.unit.fake_engine import FakeEngine, Script, join_and_end, joined, rank_failed
 from tests.unit.fakes import node_spec
@@ -281,7 +281,7 @@ def hostile_events() -> list[object]:
         NodeSpoke("pair-node-0", LogLine(0, 0.0, HOSTILE)),
         ActionProgressed(PullImage(IMAGE, "why"), text),
         ActionFailed(PullImage(IMAGE, "why"), text),
-        PlanMade(Plan("pair", image=PullImage(IMAGE, text.replace("\n", " ")))),
+        PlanMade(Plan("pair", image=PullImage(IMAGE, text))),
         CheckChanged(CheckResult("loss", Status.OK, text, (finding,))),
         StillWaiting((CheckResult("loss", Status.PENDING, text),), 1.0),
         RestartDecided(Restart(1, 2, text, "run-1"), 0.0),
@@ -294,6 +294,18 @@ def test_what_comes_from_elsewhere_cannot_steer_the_terminal(event: object) -> N
     assert "owned" in text
     assert all(char.isprintable() or char == "\n" for char in text), text
     assert not any(line.startswith("changed: nothing") for line in text.splitlines())
+
+
+def test_an_object_of_a_plan_is_one_line_whatever_its_values_hold() -> None:
+    change = FieldChange("env.KEY", "a\n\n+ start node evil", "a\r\u2028b")
+
+    text = printed(PlanMade(Plan("pair", remove_nodes=(RemoveNode(NODE, str(change)),))))
+
+    assert text == (
+        "PLAN\n"
+        r"  - remove node pair-node-1  (env.KEY: a\n\n+ start node evil -> a\r\u2028b)"
+        "\n"
+    )
 
 
 def test_errors_and_headings_cannot_steer_the_terminal(
