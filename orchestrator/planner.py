@@ -293,7 +293,7 @@ def _endpoint_cause(found: ObservedNode, observed: ObservedState) -> str:
     if not found.is_active or found.network_id is None:
         return ""
     current = {each.id for each in observed.networks if each.name == found.spec.network}
-    is_known = not current or found.network_id in current
+    is_known = found.network_id in current
     return "" if is_known else "network: was replaced under it"
 
 
