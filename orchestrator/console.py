@@ -174,7 +174,7 @@ class Console:
             text = f"{restart.number}: {printable(restart.cause)} (run {restart.failed_run_id})"
             self._task("failed", "red", text)
         if restarts and not cause:
-            self._task("ok", "green", f"{restarts[-1].number + 1}")
+            self._task("ok", "green", f"{restarts[-1].number + 1}: every check holds")
         elif cause:
             number = f"{restarts[-1].number + 1}: " if restarts else "first cause: "
             self._task("failed", "red", f"{number}{printable(cause)}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import unicodedata
 
-QUIET_KEYS = frozenset({"event", "timestamp", "level", "rank", "world_size", "run_id", "traceback"})
+QUIET_KEYS = frozenset(
+    ("event", "timestamp", "level", "rank", "world_size", "run_id", "restart_count", "traceback")
+)
 """Said already by where a line stands, or of no use to a reader; `logs --raw` shows them."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.images.recipe import BuildRecipe
+from orchestrator.launcher import under_torchrun
 from orchestrator.playbook.loader import LoadedPlaybook
 from orchestrator.playbook.models import Playbook, Ranks, Resources
 from orchestrator.state import (
@@ -196,15 +197,11 @@ def _command(playbook: Playbook, traits: EngineTraits, node_rank: int) -> tuple[
     ranks = playbook.ranks
     if ranks.nproc_per_node == 1:
         return ranks.command
-    launcher = (
-        "torchrun",
+    options = (
         f"--nnodes={ranks.nodes}",
         f"--node-rank={node_rank}",
         f"--nproc-per-node={ranks.nproc_per_node}",
         f"--master-addr={master_addr(playbook, traits)}",
         f"--master-port={playbook.rendezvous.port}",
     )
-    interpreter, *rest = ranks.command
-    if interpreter in {"python", "python3"} and rest and (rest[0] == "-m" or rest[0][:1] != "-"):
-        return (*launcher, *rest)
-    return (*launcher, "--no-python", *ranks.command)
+    return under_torchrun(ranks.command, options)

@@ -13,8 +13,8 @@ from structlog.typing import FilteringBoundLogger
 
 from trainer.config import Config, parse_config
 from trainer.errors import TrainerError
-from trainer.log import divert_stdout, log_failure, open_log
-from trainer.signals import StopRequest
+from trainer.log import divert_stdout, log_failure, open_log, reason_of
+from trainer.signals import StopRequest, exit_code, log_interruption
 
 
 def main() -> NoReturn:
@@ -28,11 +28,21 @@ def main() -> NoReturn:
         divert_stdout()
         code = _run(config, log, stop)
     except Exception as exc:  # noqa: BLE001 - the last frame: whatever it is becomes a record
-        try:
-            log_failure(log, exc)
-        finally:  # even where standard output is gone
-            _leave_at_once(exc.exit_code if isinstance(exc, TrainerError) else 1)
+        _fail(exc, log, stop)
     _leave_at_once(code)
+
+
+def _fail(exc: Exception, log: FilteringBoundLogger, stop: StopRequest) -> NoReturn:
+    """Write why, and leave. Peers that leave first are no failure of a rank that was to stop."""
+    received = None if isinstance(exc, TrainerError) else stop.pending
+    try:
+        if received is None:
+            log_failure(log, exc)
+        else:
+            log_interruption(log, received, reason=reason_of(exc))
+    finally:  # even where standard output is gone
+        code = exc.exit_code if isinstance(exc, TrainerError) else 1
+        _leave_at_once(code if received is None else exit_code(received))
 
 
 def _run(config: Config, log: FilteringBoundLogger, stop: StopRequest) -> int:

@@ -18,10 +18,11 @@ MAX_TRACEBACK_CHARS = 6_000  # with the reason well below the 16 KiB at which Do
 
 
 def open_log(environ: Mapping[str, str]) -> FilteringBoundLogger:
-    """A logger whose lines carry event, level, timestamp, rank, world_size and run_id.
+    """A logger whose lines carry event, level, timestamp and who writes them.
 
     rank and world_size are what the environment says before a process group exists: 0 of 1 with
-    neither variable set, null where one is missing or not a number.
+    neither variable set, null where one is missing or not a number. run_id and restart_count
+    tell one attempt from another.
     """
     # WriteLogger flushes after each line, so a line is one write() to the pipe that torchrun's
     # ranks share, and stays whole there up to PIPE_BUF, 4 KiB.
@@ -37,7 +38,11 @@ def open_log(environ: Mapping[str, str]) -> FilteringBoundLogger:
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     )
-    return logger.bind(**_identity(environ), run_id=environ.get("ORCHESTRATE_RUN_ID"))
+    return logger.bind(
+        **_identity(environ),
+        run_id=environ.get("ORCHESTRATE_RUN_ID"),
+        restart_count=_restart_count(environ),
+    )
 
 
 def divert_stdout() -> None:
@@ -46,16 +51,28 @@ def divert_stdout() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
+def reason_of(exc: BaseException) -> str:
+    """What an exception says, cut to what fits into a record."""
+    return (str(exc) or type(exc).__name__)[:MAX_REASON_CHARS]
+
+
 def log_failure(log: FilteringBoundLogger, exc: BaseException) -> None:
     """Write `rank_failed` with the type, the reason and the end of the traceback."""
     trace = "".join(traceback.format_exception(exc, limit=-4))
     log.error(
         "rank_failed",
         error_type=type(exc).__name__,
-        reason=(str(exc) or type(exc).__name__)[:MAX_REASON_CHARS],
+        reason=reason_of(exc),
         fix=exc.fix if isinstance(exc, TrainerError) else "",
         traceback=trace[-MAX_TRACEBACK_CHARS:],
     )
+
+
+def _restart_count(environ: Mapping[str, str]) -> int:
+    """Attempts before this one: by orchestrate, which restarts whole gangs, or by torchrun."""
+    names = ("ORCHESTRATE_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
+    text = next((environ[name] for name in names if environ.get(name)), "0")
+    return int(text) if text.isdecimal() else 0
 
 
 def _envelope_first(_logger: object, _method: str, record: EventDict) -> EventDict:

@@ -44,17 +44,29 @@ class StopRequest:
         while True:
             received = signal.Signals(signal.sigwait(_SIGNALS))
             if self._signal is not None or not self._deferred:
-                log_interruption(self._log, received, step=None, path=None)
+                log_interruption(self._log, received)
                 os._exit(exit_code(received))
             self._signal = received
+            # A step that waits for a lost peer may never end: this may be the last word.
+            self._log.warning("stop_requested", signal=received.name)
 
 
 def log_interruption(
-    log: FilteringBoundLogger, received: signal.Signals, *, step: int | None, path: Path | None
+    log: FilteringBoundLogger,
+    received: signal.Signals,
+    *,
+    step: int | None = None,
+    path: Path | None = None,
+    reason: str = "",
 ) -> None:
     """Write `training_interrupted`; step and path are null where nothing was trained or saved."""
-    where = None if path is None else str(path)
-    log.warning("training_interrupted", signal=received.name, step=step, path=where)
+    log.warning(
+        "training_interrupted",
+        signal=received.name,
+        step=step,
+        path=None if path is None else str(path),
+        reason=reason,
+    )
 
 
 def exit_code(received: signal.Signals) -> int:

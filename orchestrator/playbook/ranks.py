@@ -111,8 +111,9 @@ class Ranks(Section):
         default=1,
         ge=1,
         le=64,
-        description="Ranks in each node. Above 1, torchrun starts them inside the node. The "
-        "world size is `nodes` times this.",
+        description="Ranks in each node. Above 1, torchrun, which the image must have, starts them "
+        "inside the node. The world size is `nodes` times this. A command that starts ranks by "
+        "itself (torchrun, accelerate launch) wants 1 here.",
         examples=[1, 4],
     )
     command: tuple[Annotated[str, Field(max_length=131_071)], ...] = Field(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.state import NodeSpec, ObservedNode
+from orchestrator.state import COMMAND_CODES, NodeSpec, ObservedNode
 from orchestrator.verify.facts import RunFacts
 
 LAST_OWN_CODE = 128
@@ -64,6 +64,8 @@ def _failure(node: ObservedNode, facts: RunFacts) -> Failure:
 def _reason(node: ObservedNode, facts: RunFacts) -> str:
     spec = _spec(node, facts)
     said = facts.nodes.get(node.node_rank)
+    if node.exit_code in COMMAND_CODES and spec.num_ranks > 1 and spec.command[:1] == ("torchrun",):
+        return "torchrun, which starts the ranks of a node, is not in its image"
     summary = said.torchrun if said else None
     if summary and summary.killed:
         return str(summary.killed)

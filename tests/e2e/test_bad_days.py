@@ -82,6 +82,14 @@ def test_on_failure_keep_leaves_the_siblings_running(desk: Desk) -> None:
     desk.write(f'[ "$RANK" = 0 ] || exit 1; {WAIT_FOR_PEER}', on_failure="on_failure: keep")
     assert desk.apply().code == 1
     assert statuses(desk) == [(0, "running", None), (1, "exited", 1)]
+    planned = desk.run("plan", "--engine", desk.engine, "playbook.yaml").out.splitlines()
+    gang = f"gang: {node(desk, 1)} exited with code 1"
+    assert [line for line in planned if "node" in line] == [
+        f"  - remove node {node(desk, 0)}  ({gang})",
+        f"  - remove node {node(desk, 1)}  (exited with code 1)",
+        f"  + start node {node(desk, 0)}  ({gang})",
+        f"  + start node {node(desk, 1)}  (exited with code 1)",
+    ]
 
 
 def test_every_fault_of_a_playbook_at_once_and_nothing_created(desk: Desk) -> None:

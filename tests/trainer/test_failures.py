@@ -44,6 +44,7 @@ def failure(error_type: str, what: str, fix: str, **identity: int | None) -> dic
         "rank": 0,
         "world_size": 1,
         "run_id": None,
+        "restart_count": 0,
         "error_type": error_type,
         "reason": f"{what}; {fix}",
         "fix": fix,
@@ -234,10 +235,45 @@ def test_sigterm_during_the_rendezvous_leaves_at_once() -> None:
         "rank": 0,
         "world_size": 2,
         "run_id": None,
+        "restart_count": 0,
         "signal": "SIGTERM",
         "step": None,
         "path": None,
+        "reason": "",
     }
+
+
+def test_a_rank_that_is_to_stop_and_loses_its_peer_was_interrupted_and_did_not_fail() -> None:
+    """As when a gang is restarted: the peer is stopped hard while this one waits for it."""
+    running = start(2, *SMALL, "--max-steps", "100000")
+    running.wait_for(0, lambda record: record["event"] == "step")
+    running.processes[1].send_signal(signal.SIGSTOP)
+    running.processes[0].send_signal(signal.SIGTERM)
+    running.wait_for(0, lambda record: record["event"] == "stop_requested")
+    running.processes[1].send_signal(signal.SIGKILL)
+    done = running.finish()
+    assert done.exit_codes == [143, -signal.SIGKILL]
+    asked, last = done.records[0][-2:]
+    assert (asked["event"], asked["signal"]) == ("stop_requested", "SIGTERM")
+    assert (last["event"], last["signal"], last["path"]) == (
+        "training_interrupted",
+        "SIGTERM",
+        None,
+    )
+    assert "onnection" in last["reason"]
+
+
+def test_a_rank_that_is_to_stop_still_fails_for_a_reason_of_its_own(tmp_path: Path) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    running = start(1, *SMALL, "--max-steps", "100000", "--checkpoint-dir", str(checkpoints))
+    running.wait_for(0, lambda record: record["event"] == "step")
+    checkpoints.rmdir()
+    checkpoints.touch()
+    running.processes[0].send_signal(signal.SIGTERM)
+    done = running.finish()
+    assert done.exit_codes == [1]
+    assert done.records[0][-1]["event"] == "rank_failed"
+    assert done.records[0][-1]["error_type"] == "CheckpointError"
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,12 @@ def test_a_run_writes_these_records_and_nothing_else(tmp_path: Path) -> None:
         *("--max-steps", "3", "--sequence-length", "32", "--checkpoint-every", "2"),
         *("--checkpoint-dir", str(checkpoints), "--export-dir", str(exported)),
         ORCHESTRATE_RUN_ID="run-7",
+        ORCHESTRATE_RESTART_COUNT="2",
     )
     assert done.exit_codes == [0, 0]
     for rank in range(2):
         envelope = {"level": "info", "rank": rank, "world_size": 2, "run_id": "run-7"}
+        envelope["restart_count"] = 2
         records = [without_times(record) for record in done.records[rank]]
         expected = [
             joined(records[0]),

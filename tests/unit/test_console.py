@@ -242,7 +242,7 @@ ATTEMPTS
 failed:  1: node 1 exited with code 3 (run run-1)
 failed:  2: node 0 is gone\\x1b[2J (run run-2)
 """
-    assert attempts(RESTART, two, cause="") == told + "ok:      3\n"
+    assert attempts(RESTART, two, cause="") == told + "ok:      3: every check holds\n"
     assert attempts(RESTART, two, cause="it hangs") == told + "failed:  3: it hangs\n"
     assert attempts(cause="it hangs") == "failed:  first cause: it hangs\n"
     assert attempts(cause="") == ""

@@ -157,22 +157,35 @@ def test_a_node_that_differs_in_its_variables_alone_keeps_the_limits(tmp_path: P
     ]
 
 
-WRAPPED = (
-    "torchrun",
+GROUP = (
     "--nnodes=2",
     "--node-rank=1",
     "--nproc-per-node=2",
     "--master-addr=pair-node-0",
     "--master-port=29501",
 )
+RUN = ("-m", "torch.distributed.run", *GROUP)
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "[python, -m, trainer, --lr, '1']": ("-m", "trainer", "--lr", "1"),
-    "[python3, train.py, -v]": ("train.py", "-v"),
-    "[python, -c, 'print(1)']": ("--no-python", "python", "-c", "print(1)"),
-    "[python, -u, train.py]": ("--no-python", "python", "-u", "train.py"),
-    "[python]": ("--no-python", "python"),
-    "[./train.sh, python]": ("--no-python", "./train.sh", "python"),
-    "[/usr/bin/python3, train.py]": ("--no-python", "/usr/bin/python3", "train.py"),
+    "[python, -m, trainer, --lr, '1']": ("python", *RUN, "-m", "trainer", "--lr", "1"),
+    "[python3, train.py, -v]": ("python3", *RUN, "train.py", "-v"),
+    "[python3.12, train.py]": ("python3.12", *RUN, "train.py"),
+    "[/usr/bin/python3, train.py]": ("/usr/bin/python3", *RUN, "train.py"),
+    "[python, -u, train.py]": ("python", *RUN, "train.py"),
+    "[python, -u, -m, trainer]": ("python", *RUN, "-m", "trainer"),
+    "[python, -c, 'print(1)']": ("python", *RUN, "--no-python", "python", "-c", "print(1)"),
+    "[python, -W, error, t.py]": ("python", *RUN, "--no-python", "python", "-W", "error", "t.py"),
+    "[python]": ("python", *RUN, "--no-python", "python"),
+    "[sh, -c, 'python train.py']": (
+        "torchrun",
+        *GROUP,
+        "--no-python",
+        "sh",
+        "-c",
+        "python train.py",
+    ),
+    "[./train.sh, python]": ("torchrun", *GROUP, "--no-python", "./train.sh", "python"),
+    "[/app/train.py]": ("torchrun", *GROUP, "--no-python", "/app/train.py"),
+    "[pythonic, train.py]": ("torchrun", *GROUP, "--no-python", "pythonic", "train.py"),
 }
 
 
@@ -182,7 +195,7 @@ def test_several_ranks_a_node_are_started_by_torchrun(tmp_path: Path, command: s
         f"ranks: {{nodes: 2, nproc_per_node: 2, command: {command}}}\nrendezvous: {{port: 29501}}\n"
     )
     node = resolve(loaded(tmp_path, text), DOCKER).nodes[1]
-    assert node.command == (*WRAPPED, *COMMANDS[command])
+    assert node.command == COMMANDS[command]
     told = {name: value for name, value in node.env if "RANK" in name or "WORLD" in name}
     assert told == {"NODE_RANK": "1", "WORLD_SIZE": "4"}
     assert list(node.ranks) == [2, 3]

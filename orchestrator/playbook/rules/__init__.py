@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.playbook.rules.base import Rule, Site
 from orchestrator.playbook.rules.files import BUILD_FILES, MOUNT_SOURCES, MOUNT_TARGETS
 from orchestrator.playbook.rules.launch import (
+    COMMAND_LAUNCHER,
     COMMAND_LOOPBACK,
     COMMAND_TEXT,
     ENVIRONMENT,
@@ -16,6 +17,7 @@ RULES: tuple[Rule, ...] = (
     ENVIRONMENT,
     COMMAND_TEXT,
     COMMAND_LOOPBACK,
+    COMMAND_LAUNCHER,
     NODE_RANKS,
     MOUNT_SOURCES,
     MOUNT_TARGETS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.rules.base import Rule, Site
@@ -24,6 +25,13 @@ RESERVED = frozenset(
     )
 )
 RESERVED_PREFIX = "ORCHESTRATE_"
+
+LAUNCHERS = frozenset(
+    ("torchrun", "accelerate", "deepspeed", "horovodrun", "mpirun", "mpiexec", "srun")
+)
+LAUNCHER_MODULES = frozenset(
+    ("torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch")
+)
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _NAME_OF_NODE_0 = "MASTER_ADDR is set to node 0's name for you"
@@ -71,6 +79,21 @@ def _command_loopback(playbook: Playbook, _: Site) -> Iterator[Complaint]:
             yield Complaint(("ranks", "command", index), what, "leave it out")
 
 
+def _launchers(playbook: Playbook, _: Site) -> Iterator[Complaint]:
+    """A launcher in each of the ranks that torchrun starts would make ranks of ranks."""
+    ranks = playbook.ranks
+    if ranks.nproc_per_node == 1:
+        return
+    launcher = ranks.command[0].rpartition("/")[2]
+    module = next((after for flag, after in pairwise(ranks.command) if flag == "-m"), "")
+    for index, argument in enumerate(ranks.command):
+        if (index == 0 and launcher in LAUNCHERS) or argument == module in LAUNCHER_MODULES:
+            count = ranks.nproc_per_node
+            what = f"{printable(argument)} starts ranks by itself, and so does nproc_per_node"
+            fix = f"leave it out: torchrun starts the {count} ranks of each node for you"
+            yield Complaint(("ranks", "command", index), what, fix)
+
+
 def _node_ranks(playbook: Playbook, _: Site) -> Iterator[Complaint]:
     nodes = playbook.ranks.nodes
     for node in playbook.ranks.per_node:
@@ -84,4 +107,5 @@ def _node_ranks(playbook: Playbook, _: Site) -> Iterator[Complaint]:
 ENVIRONMENT = Rule(_environment)
 COMMAND_TEXT = Rule(_command_text)
 COMMAND_LOOPBACK = Rule(_command_loopback, reads=(("ranks", "nodes"),))
+COMMAND_LAUNCHER = Rule(_launchers, reads=(("ranks", "nproc_per_node"),))
 NODE_RANKS = Rule(_node_ranks, reads=(("ranks", "nodes"),))

@@ -94,6 +94,14 @@ FILES: dict[str, list[str]] = {
         "6:21: ranks.command[1]: empty; remove it or write text",
         '6:25: ranks.command[2]: expected text, found the number 20; quote it: "20"',
     ],
+    HEAD.replace("[python]", "[/opt/venv/bin/torchrun, t.py]\n  nproc_per_node: 2"): [
+        "6:13: ranks.command[0]: '/opt/venv/bin/torchrun' starts ranks by itself, and so does "
+        "nproc_per_node; leave it out: torchrun starts the 2 ranks of each node for you",
+    ],
+    HEAD.replace("[python]", "[python, -m, torch.distributed.run, t.py]\n  nproc_per_node: 2"): [
+        "6:25: ranks.command[2]: 'torch.distributed.run' starts ranks by itself, and so does "
+        "nproc_per_node; leave it out: torchrun starts the 2 ranks of each node for you",
+    ],
     HEAD.replace("[python]", "[torchrun, --standalone, t.py]"): [
         "6:23: ranks.command[1]: --standalone makes 2 groups of one node instead of one group; "
         "leave it out"

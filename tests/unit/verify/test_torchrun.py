@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.verify.outcome import failures, how_it_ended
@@ -133,3 +135,15 @@ def test_a_node_that_ended_well_or_runs_has_not_failed() -> None:
     story = Story(2)
     story.end(0, 0)
     assert failures(story.nodes.values(), story.facts) == ()
+
+
+def test_a_torchrun_that_is_missing_is_said_to_be() -> None:
+    story = Story(1, 2)
+    spec = replace(story.nodes[0].spec, command=("torchrun", "--no-python", "./train.sh"))
+    story.facts.desired = replace(story.desired, nodes=(spec,))
+    story.say(0, 1.0, "[FATAL tini (7)] exec torchrun failed: No such file or directory")
+    story.end(0, 127)
+    assert how_it_ended(story.nodes[0], story.facts) == (
+        "exited with code 127: its command does not exist: "
+        "torchrun, which starts the ranks of a node, is not in its image"
+    )
