@@ -32,10 +32,10 @@ Exit codes:
    2 changes pending (--exit-code)   11 port or address trouble
    3 invalid playbook                12 the engine failed
    4 engine not reachable            13 logs or locks cannot be written
-   5 image not to be had             64 wrong usage
-   6 name taken                      70 a bug
-   7 node not started               130 interrupted
-   8 locked by another apply or destroy
+   5 image not to be had             14 GPUs not to be had
+   6 name taken                      64 wrong usage
+   7 node not started                70 a bug
+   8 locked by another apply        130 interrupted
 """
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     ADDRESS_UNAVAILABLE = 11  # a port, subnet or address that cannot be had
     ENGINE_FAILED = 12  # the engine answered, but not with what was asked
     FOLDER_UNUSABLE = 13  # a folder of this program's own cannot be written
+    GPU_UNAVAILABLE = 14  # no driver, no GPU, too few, or not the ones that were named
     USAGE = 64
     INTERNAL = 70
     INTERRUPTED = 130
@@ -136,3 +137,9 @@ class FolderUnusable(OrchestrateError):
     """A folder for logs or locks cannot be written."""
 
     exit_code = ExitCode.FOLDER_UNUSABLE
+
+
+class GpuUnavailable(OrchestrateError):
+    """No driver, no GPU, too few of them, or one that is named and cannot be had."""
+
+    exit_code = ExitCode.GPU_UNAVAILABLE

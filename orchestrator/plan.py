@@ -73,7 +73,8 @@ class StartNode:
     cause: str
 
     def __str__(self) -> str:
-        return f"+ start node {self.node.name}  ({self.cause})"
+        gpus = f"  gpus: {','.join(self.node.gpus)}" if self.node.gpus else ""
+        return f"+ start node {self.node.name}{gpus}  ({self.cause})"
 
 
 Action = BuildImage | PullImage | RemoveNode | RemoveNetwork | CreateNetwork | StartNode

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestrator.devices import backend, gpu_demand, gpu_env, memlock_bytes
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.images.recipe import BuildRecipe
 from orchestrator.launcher import under_torchrun
 from orchestrator.playbook.loader import LoadedPlaybook
-from orchestrator.playbook.models import Playbook, Ranks, Resources
+from orchestrator.playbook.models import Playbook, Resources
 from orchestrator.state import (
     Confinement,
     DesiredState,
@@ -78,6 +79,7 @@ def resolve(
         nodes=nodes,
         playbook=str(loaded.path),
         playbook_digest=loaded.digest,
+        gpus=gpu_demand(playbook, traits),
     )
 
 
@@ -129,7 +131,7 @@ def _node(
         image=playbook.image.tag if traits.has_images else None,
         env=_env(playbook, traits, node_rank),
         mounts=mounts,
-        limits=_limits(ranks, node_rank) if traits.is_isolated else Limits(),
+        limits=_limits(playbook, node_rank) if traits.is_isolated else Limits(),
         user=str(user) if user is not None and traits.is_isolated else None,
         network=network_name(playbook) if traits.has_networks else None,
         confinement=Confinement() if traits.is_isolated else None,
@@ -146,7 +148,8 @@ def _mounts(loaded: LoadedPlaybook) -> tuple[Mount, ...]:
     )
 
 
-def _limits(ranks: Ranks, node_rank: int) -> Limits:
+def _limits(playbook: Playbook, node_rank: int) -> Limits:
+    ranks = playbook.ranks
     common = ranks.resources
     own = ranks.per_node[node_rank].resources if node_rank in ranks.per_node else None
     given = common.model_dump(exclude_unset=True)
@@ -157,6 +160,7 @@ def _limits(ranks: Ranks, node_rank: int) -> Limits:
         memory_bytes=merged.memory_bytes,
         shm_bytes=merged.shm_bytes or DEFAULT_SHM_BYTES,
         pids=merged.pids or DEFAULT_PIDS,
+        memlock_bytes=memlock_bytes(playbook),
     )
 
 
@@ -179,17 +183,13 @@ def _rendezvous_env(playbook: Playbook, traits: EngineTraits, node_rank: int) ->
         "WORLD_SIZE": str(ranks.nodes * ranks.nproc_per_node),
         "NODE_RANK": str(node_rank),
         "ORCHESTRATE_PROJECT": playbook.name,
-        "ORCHESTRATE_BACKEND": _backend(playbook),
+        "ORCHESTRATE_BACKEND": backend(playbook),
         "ORCHESTRATE_RENDEZVOUS_TIMEOUT_S": f"{rendezvous.timeout_s:g}",
+        **gpu_env(playbook, traits),
     }
     if ranks.nproc_per_node == 1:  # else torchrun gives each process its own
         env |= {"RANK": str(node_rank), "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
     return env
-
-
-def _backend(playbook: Playbook) -> str:
-    backend = playbook.rendezvous.backend
-    return "gloo" if backend == "auto" and playbook.gpu.mode == "cpu" else backend
 
 
 def _command(playbook: Playbook, traits: EngineTraits, node_rank: int) -> tuple[str, ...]:

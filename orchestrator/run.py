@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.archive import run_folder
+from orchestrator.devices import refuse_collisions, with_gpus
 from orchestrator.engines.base import Engine, Query
 from orchestrator.errors import ExitCode, NoSuchProject, OrchestrateError
 from orchestrator.events import (
@@ -26,6 +27,7 @@ from orchestrator.events import (
 )
 from orchestrator.executor import Execution, execute
 from orchestrator.follow import Course, Followed, follow
+from orchestrator.gpus.inventory import Inventory, read_inventory
 from orchestrator.images.recipe import inputs_digest
 from orchestrator.lock import project_lock
 from orchestrator.plan import Plan, PullImage
@@ -33,7 +35,7 @@ from orchestrator.planner import make_plan
 from orchestrator.playbook.loader import LoadedPlaybook
 from orchestrator.resolve import build_recipe, resolve
 from orchestrator.restarts import Restart
-from orchestrator.state import COMMAND_CODES, DesiredState, RunIdentity
+from orchestrator.state import COMMAND_CODES, DesiredState, ObservedNode, ObservedState, RunIdentity
 from orchestrator.watch import Judgement, Watched, judge_kept_logs
 
 
@@ -53,6 +55,7 @@ class Request:
     detach: bool = False
     run_id: Callable[[], str] = new_run_id
     pause: Callable[[float], None] = time.sleep
+    inventory: Inventory = read_inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ def apply(request: Request, sink: Sink) -> Outcome:
     with project_lock(request.lock_folder, engine.traits.name, project, doing="apply"):
         desired = desired_state(request)
         _refresh_image(request, desired, sink)
-        plan, judgement = _plan(request, desired)
+        decision = _decide(request, desired)
+        desired, plan, judgement = decision.desired, decision.plan, decision.judgement
         sink(PlanMade(plan))
         execute(plan, Execution(engine, _identity(request, desired), sink))
         restarts: tuple[Restart, ...] = ()
@@ -101,7 +105,7 @@ def apply(request: Request, sink: Sink) -> Outcome:
 
 def plan(request: Request) -> Plan:
     """The first half of apply: decide, and do nothing."""
-    return _plan(request, desired_state(request))[0]
+    return _decide(request, desired_state(request)).plan
 
 
 def verify(request: Request) -> Judgement:
@@ -128,16 +132,41 @@ def desired_state(request: Request) -> DesiredState:
     )
 
 
-def _plan(request: Request, desired: DesiredState) -> tuple[Plan, Judgement | None]:
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """A plan, what it leads to, and, where nothing is to be done, how the run was judged."""
+
+    desired: DesiredState
+    plan: Plan
+    judgement: Judgement | None = None
+
+
+def _decide(request: Request, desired: DesiredState) -> _Decision:
     """Observe and plan. A gang that has ended is judged too: a run that failed is repeated."""
     observed = request.engine.observe(query_for(desired))
+    if desired.gpus is None:
+        return _decide_for(request, desired, observed)
+    others = _other_nodes(request.engine, desired.project)
+    desired = with_gpus(desired, request.inventory(), observed.nodes, others)
+    decision = _decide_for(request, desired, observed)
+    refuse_collisions(desired, (action.node for action in decision.plan.start_nodes), others)
+    return decision
+
+
+def _other_nodes(engine: Engine, project: str) -> tuple[ObservedNode, ...]:
+    """The nodes of all other projects, which may use GPUs of this machine."""
+    names = (summary.name for summary in engine.projects())
+    return tuple(node for name in names if name != project for node in engine.observe_nodes(name))
+
+
+def _decide_for(request: Request, desired: DesiredState, observed: ObservedState) -> _Decision:
     plan = make_plan(desired, observed, rerun=request.rerun)
     if not plan.is_empty or any(node.is_active for node in observed.nodes):
-        return plan, None
+        return _Decision(desired, plan)
     judgement = judge_kept_logs(_watched(request, desired), observed.nodes)
     if judgement.holds:
-        return plan, judgement
-    return make_plan(desired, observed, failure=judgement.failure), None
+        return _Decision(desired, plan, judgement)
+    return _Decision(desired, make_plan(desired, observed, failure=judgement.failure))
 
 
 def query_for(desired: DesiredState) -> Query:

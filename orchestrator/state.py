@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from orchestrator.gpus.demand import GpuDemand
     from orchestrator.images.recipe import BuildRecipe
 
 LABEL_PROJECT = "orchestrate.project"
@@ -25,6 +26,10 @@ LABEL_PLAYBOOK = "orchestrate.playbook"
 LABEL_PLAYBOOK_DIGEST = "orchestrate.playbook_digest"
 LABEL_RUN_DIR = "orchestrate.run_dir"
 LABEL_RESTART_COUNT = "orchestrate.restart_count"
+
+
+UNLIMITED = -1
+"""As a limit, the kernel's own word for none."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,6 +49,7 @@ class Limits:
     memory_bytes: int | None = None
     shm_bytes: int | None = None
     pids: int | None = None
+    memlock_bytes: int | None = None  # UNLIMITED: any amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,8 @@ class NodeSpec:
 
     `name` is container name, hostname and network alias in one, so that the address a
     peer is told and the address Gloo binds are the same. `env` is sorted by name and
-    holds no run id. `user` None means the image's own.
+    holds no run id. `user` None means the image's own. `gpus` are UUIDs, in the order of the
+    node's CUDA ordinals.
     """
 
     node_rank: int
@@ -76,6 +83,7 @@ class NodeSpec:
     network: str | None = None
     confinement: Confinement | None = Confinement()
     workdir: str | None = None
+    gpus: tuple[str, ...] = ()
 
     @property
     def ranks(self) -> range:
@@ -99,6 +107,10 @@ def spec_fields(spec: NodeSpec) -> dict[str, str]:
         "shm_size": _shown(spec.limits.shm_bytes),
         "pids": _shown(spec.limits.pids),
     }
+    if spec.gpus:
+        fields["gpus"] = ",".join(spec.gpus)
+        memlock = spec.limits.memlock_bytes
+        fields["memlock"] = "unlimited" if memlock == UNLIMITED else _shown(memlock)
     if spec.confinement is not None:
         fields["cap_drop"] = ",".join(spec.confinement.cap_drop)
         fields["no_new_privileges"] = str(spec.confinement.no_new_privileges).lower()
@@ -142,7 +154,10 @@ class NetworkSpec:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """Everything a playbook asks of one engine; `image`, `network` None where it has none."""
+    """Everything a playbook asks of one engine; `image`, `network` None where it has none.
+
+    `gpus` is asked of the machine; the nodes have theirs once `devices.with_gpus` has chosen.
+    """
 
     project: str
     image: ImageSpec | None
@@ -150,6 +165,7 @@ class DesiredState:
     nodes: tuple[NodeSpec, ...]
     playbook: str = ""
     playbook_digest: str = ""
+    gpus: GpuDemand | None = None
 
     @property
     def world_size(self) -> int:
@@ -333,6 +349,8 @@ class EngineTraits:
     is_isolated: bool
     node_env: Mapping[str, str] = field(default_factory=dict)
     loopback: bool = False  # nodes share the host's loopback instead of having names
+    gpu_variable: str = "NVIDIA_VISIBLE_DEVICES"  # which GPUs a node sees, by UUID
+    gpu_env: Mapping[str, str] = field(default_factory=dict)  # added where a node has GPUs
 
     def address_of(self, node_name: str) -> str:
         """The address under which peers reach a node."""

@@ -61,7 +61,8 @@ def _duration(value: object, info: ValidationInfo) -> object:
     return value
 
 
-def _size(value: object) -> object:
+def size_bytes(value: object) -> object:
+    """A size as it is written, in bytes. Raises PydanticCustomError of type `size`."""
     if isinstance(value, str):
         try:
             return parse_size_bytes(value)
@@ -98,7 +99,7 @@ Duration = Annotated[
 
 Size = Annotated[
     int,
-    BeforeValidator(_size),
+    BeforeValidator(size_bytes),
     WithJsonSchema(
         {
             "anyOf": [

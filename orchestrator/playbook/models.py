@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from orchestrator.playbook.gpu import Gpu
 from orchestrator.playbook.health import (
     CHECK_KINDS,
     CHECKS,
@@ -118,7 +119,8 @@ class Rendezvous(Section):
 
     backend: Literal["auto", "gloo", "nccl"] = Field(
         default="auto",
-        description="Backend of the process group; `auto` follows the GPU mode (cpu: gloo).",
+        description="Backend of the process group; `auto` is nccl where each rank has a GPU of "
+        "its own, else gloo.",
         examples=["gloo"],
     )
     port: int = Field(
@@ -134,16 +136,6 @@ class Rendezvous(Section):
         validation_alias="timeout",
         description="How long a rank waits for the others before it gives up.",
         examples=["60s", "5m"],
-    )
-
-
-class Gpu(Section):
-    """How nodes share the machine's GPUs."""
-
-    mode: Literal["cpu"] = Field(
-        default="cpu",
-        description="`cpu`: nodes see no GPU. Other modes are planned.",
-        examples=["cpu"],
     )
 
 

@@ -28,11 +28,9 @@ from orchestrator.playbook.units import format_size
 Words: TypeAlias = tuple[str, str]
 
 # What the language will have and this release has not: told apart from what is a mistake.
-_PLANNED_KEYS = frozenset(
-    (("vars",), ("gpu", "devices"), ("ranks", "secrets"), ("ranks", "env_file"), ("faults",))
-)
+_PLANNED_KEYS = frozenset((("vars",), ("ranks", "secrets"), ("ranks", "env_file"), ("faults",)))
 _PLANNED_VALUES: dict[Loc, tuple[str, ...]] = {
-    ("gpu", "mode"): ("exclusive", "shared", "mps", "mig"),
+    ("gpu", "mode"): ("mps", "mig"),
     ("security", "profile"): ("strict",),
 }
 _GRAMMARS: dict[Loc, Words] = {
@@ -49,6 +47,10 @@ _GRAMMARS: dict[Loc, Words] = {
 _FORMS = {
     "duration": ("a duration", "write it like 60s, 5m, 1h, 500ms or 1m30s"),
     "size": ("a size", "write it like 2GiB, 512MiB, 1.5GiB or a number of bytes"),
+    "gpu": (
+        "a GPU",
+        "write its index or its UUID, such as 0 or GPU-8932f937-…; `nvidia-smi -L` lists both",
+    ),
     "user": ("a user", "write a uid, uid:gid, or a name that the image knows"),
     "version": ("a version that this release reads", "write 1"),
 }

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.errors import OrchestrateError
 from orchestrator.events import Event
+from orchestrator.gpus.inventory import Gpu
 from orchestrator.playbook.loader import load
 from orchestrator.run import Outcome, Request, apply
 from tests.unit.fake_engine import FakeEngine, join_and_end
@@ -33,6 +34,7 @@ class Bench:
     events: list[Event] = field(default_factory=list)
     pause: Callable[[float], None] = lambda _: None
     runs: Iterator[int] = field(default_factory=lambda: count(1))
+    gpus: tuple[Gpu, ...] | None = None
 
     def __post_init__(self) -> None:
         self.write(PLAYBOOK)
@@ -49,7 +51,12 @@ class Bench:
             detach=detach,
             run_id=lambda: f"run-{next(self.runs)}",
             pause=self.pause,
+            inventory=self.inventory,
         )
+
+    def inventory(self) -> tuple[Gpu, ...]:
+        assert self.gpus is not None, "nobody had to ask for GPUs"
+        return self.gpus
 
     def apply(self, *, rerun: bool = False, detach: bool = False) -> Outcome:
         self.events.clear()

@@ -21,6 +21,7 @@ from orchestrator.errors import (
     AddressUnavailable,
     EngineFailed,
     EngineUnavailable,
+    GpuUnavailable,
     ImageUnavailable,
     NameTaken,
     NodeNotStarted,
@@ -101,6 +102,16 @@ SYMPTOMS = (
         r"unable to find user|no matching entries in passwd file",
         NodeNotStarted,
         "check ranks.user: give a numeric uid",
+    ),
+    _symptom(
+        r"could not select device driver|nvidia-container-cli|unresolvable cdi devices",
+        GpuUnavailable,
+        "install the NVIDIA Container Toolkit, run `nvidia-ctk runtime configure`, restart Docker",
+    ),
+    _symptom(
+        r"error setting rlimit",  # Linux's number of memlock is 8, and it is the only one we set
+        NodeNotStarted,
+        "this engine may not raise that limit (rootless?): lower gpu.memlock, for example to 8MiB",
     ),
     _symptom(
         r"minimum memory limit|range of cpus is from|cgroup|oci runtime|shim task",

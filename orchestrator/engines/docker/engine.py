@@ -63,6 +63,8 @@ TRAITS = EngineTraits(
     is_isolated=True,
     # CUDA images preset "all": without this a default NVIDIA runtime shows every GPU.
     node_env={"NVIDIA_VISIBLE_DEVICES": "void"},
+    gpu_variable="NVIDIA_VISIBLE_DEVICES",
+    gpu_env={"NVIDIA_DRIVER_CAPABILITIES": "compute,utility"},
 )
 
 

@@ -115,6 +115,7 @@ def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
         network=",".join(sorted(_networks(inspected))) or None,
         confinement=_confinement(host),
         workdir=config.get("WorkingDir") or None,
+        gpus=_gpus(host),
     )
 
 
@@ -139,7 +140,26 @@ def _limits(host: Json) -> Limits:
         shm_bytes=host.get("ShmSize") or None,
         # Docker reports "no limit" as null, 0 or -1, depending on its version.
         pids=pids if (pids := host.get("PidsLimit") or 0) > 0 else None,
+        memlock_bytes=_memlock(host),
     )
+
+
+def _memlock(host: Json) -> int | None:
+    # An engine may have defaults of its own; only nodes with GPUs are given a limit of ours.
+    if not host.get("DeviceRequests"):
+        return None
+    limits = {limit["Name"]: int(limit["Hard"]) for limit in host.get("Ulimits") or []}
+    return limits.get("memlock")
+
+
+def _gpus(host: Json) -> tuple[str, ...]:
+    """The devices asked for, whoever drives them: we ask for none but GPUs, and those by UUID."""
+    asked: list[str] = []
+    for request in host.get("DeviceRequests") or []:
+        count = request.get("Count") or 0
+        asked += request.get("DeviceIDs") or []
+        asked += ["all"] if count < 0 else [f"any {count}"] if count else []
+    return tuple(asked)
 
 
 def _confinement(host: Json) -> Confinement:

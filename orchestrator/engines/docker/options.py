@@ -45,6 +45,8 @@ def create_options(node: NodeSpec, identity: RunIdentity) -> dict[str, Any]:
         "memory_swap": limits.memory_bytes,
         "shm_size": limits.shm_bytes,
         "pids_limit": limits.pids,
+        "gpus": _gpus(node.gpus),
+        "ulimit": _ulimits(limits.memlock_bytes),
         "cap_drop": confinement and list(confinement.cap_drop),
         "security_options": (
             ["no-new-privileges"] if confinement and confinement.no_new_privileges else None
@@ -58,6 +60,16 @@ def _mount(source: str, target: str, read_only: bool) -> list[str]:
     fields = ["type=bind", f"source={source}", f"target={target}"]
     quoted = [f'"{f.replace(chr(34), chr(34) * 2)}"' if "," in f or '"' in f else f for f in fields]
     return [*quoted, *(["readonly"] if read_only else [])]
+
+
+def _gpus(uuids: tuple[str, ...]) -> str | None:
+    # CSV as well: without the quotes the second UUID would be read as another option. Never a
+    # count: each node would get the first GPUs of the machine.
+    return f'"device={",".join(uuids)}"' if uuids else None
+
+
+def _ulimits(memlock_bytes: int | None) -> list[str] | None:
+    return None if memlock_bytes is None else [f"memlock={memlock_bytes}"]
 
 
 def _labels(node: NodeSpec, identity: RunIdentity) -> dict[str, str]:

@@ -56,6 +56,7 @@ TRAITS = EngineTraits(
         "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
     },
     loopback=True,
+    gpu_variable="CUDA_VISIBLE_DEVICES",
 )
 
 

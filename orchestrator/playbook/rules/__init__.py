@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.playbook.rules.base import Rule, Site
 from orchestrator.playbook.rules.files import BUILD_FILES, MOUNT_SOURCES, MOUNT_TARGETS
+from orchestrator.playbook.rules.gpus import GPU_RULES
 from orchestrator.playbook.rules.launch import (
     COMMAND_LAUNCHER,
     COMMAND_LOOPBACK,
@@ -11,7 +12,7 @@ from orchestrator.playbook.rules.launch import (
     ENVIRONMENT,
     NODE_RANKS,
 )
-from orchestrator.playbook.rules.machine import BACKEND, CHECKS_ONCE, MEMORY, NETWORK
+from orchestrator.playbook.rules.machine import CHECKS_ONCE, MEMORY, NETWORK
 
 RULES: tuple[Rule, ...] = (
     ENVIRONMENT,
@@ -24,7 +25,7 @@ RULES: tuple[Rule, ...] = (
     BUILD_FILES,
     MEMORY,
     NETWORK,
-    BACKEND,
+    *GPU_RULES,
     CHECKS_ONCE,
 )
 

@@ -52,12 +52,6 @@ def _network(playbook: Playbook, _: Site) -> Iterator[Complaint]:
         yield Complaint(("network", "name"), what, "use a network of your own")
 
 
-def _backend(playbook: Playbook, _: Site) -> Iterator[Complaint]:
-    if playbook.rendezvous.backend == "nccl" and playbook.gpu.mode == "cpu":
-        what = "nccl needs a GPU for every rank, and gpu.mode is cpu"
-        yield Complaint(("rendezvous", "backend"), what, "use auto or gloo")
-
-
 def _checks_once(playbook: Playbook, _: Site) -> Iterator[Complaint]:
     seen: dict[str, int] = {}
     for index, check in enumerate(playbook.health_checks):
@@ -69,5 +63,4 @@ def _checks_once(playbook: Playbook, _: Site) -> Iterator[Complaint]:
 
 MEMORY = Rule(_memory, reads=(("ranks", "nodes"), ("ranks", "resources", "memory")))
 NETWORK = Rule(_network, reads=(("network", "name"),))
-BACKEND = Rule(_backend, reads=(("gpu", "mode"),))
 CHECKS_ONCE = Rule(_checks_once)

@@ -43,7 +43,6 @@ APPENDED: dict[str, list[str]] = {
     "name: y": ["7:1: name: the key is given twice, here and at line 2; remove one of the two"],
     "vars: {a: b}": ["7:1: vars: planned, not in this release; remove it"],
     "  secrets: [a]": ["7:3: ranks.secrets: planned, not in this release; remove it"],
-    "gpu: {devices: [0]}": ["7:7: gpu.devices: planned, not in this release; remove it"],
     "<<: {a: b}": ["7:1: merge keys are not supported; write the keys out"],
     "true: 1": ["7:1: the key 'true' is not text; quote it: \"true\""],
     "? [a]\n: b": ['7:3: a key that is not plain text; quote it: "…"'],
@@ -149,7 +148,10 @@ APPENDED: dict[str, list[str]] = {
         "use auto or gloo"
     ],
     "gpu: {mode: mps}": ["7:13: gpu.mode: mps is planned, not in this release; write cpu"],
-    "gpu: {mode: tpu}": ["7:13: gpu.mode: expected cpu, found the text 'tpu'; did you mean cpu?"],
+    "gpu: {mode: tpu}": [
+        "7:13: gpu.mode: expected cpu or exclusive or shared, found the text 'tpu'; "
+        "did you mean cpu?"
+    ],
     "security: {profile: strict}": [
         "7:21: security.profile: strict is planned, not in this release; write default"
     ],

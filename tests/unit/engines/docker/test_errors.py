@@ -14,6 +14,7 @@ from orchestrator.errors import (
     EngineFailed,
     EngineUnavailable,
     ExitCode,
+    GpuUnavailable,
     ImageUnavailable,
     NameTaken,
     NodeNotStarted,
@@ -33,6 +34,7 @@ COMMAND = "check ranks.command: the image must contain its first word"
 MOUNTS = "check ranks.mounts: the source must be visible to the engine"
 USER = "check ranks.user: give a numeric uid"
 RESOURCES = "check ranks.resources against what this machine has"
+TOOLKIT = "install the NVIDIA Container Toolkit, run `nvidia-ctk runtime configure`, restart Docker"
 LOOK = "see `docker info` and the engine's own log"
 
 Kind = type[OrchestrateError]
@@ -112,7 +114,11 @@ ERRORS: dict[str, tuple[Kind, str, str]] = {
         "unable to find user nosuch: no matching entries in passwd file",
         USER,
     ),
-    "no-gpu": (EngineFailed, 'could not select device driver "" with capabilities: [[gpu]]', LOOK),
+    "no-gpu": (
+        GpuUnavailable,
+        'could not select device driver "" with capabilities: [[gpu]]',
+        TOOLKIT,
+    ),
     "network-in-use": (
         EngineFailed,
         "error while removing network: network utest-net id "
@@ -173,6 +179,23 @@ WRITTEN: dict[str, tuple[Kind, str]] = {
         ImageUnavailable,
         "d: pull access denied for x",
     ),
+    # An engine inside a container without CAP_SYS_RESOURCE.
+    "Error response from daemon: failed to create shim task: OCI runtime create failed: runc "
+    "create failed: unable to start container process: error during container init: error setting "
+    "rlimits for ready process: error setting rlimit type 8: operation not permitted: unknown": (
+        NodeNotStarted,
+        "d: error during container init: error setting rlimits for ready process: error setting "
+        "rlimit type 8: operation not permitted",
+    ),
+    # NVIDIA's hook, for a GPU that has gone since the driver was asked.
+    "Error response from daemon: failed to create shim task: OCI runtime create failed: runc "
+    "create failed: unable to start container process: error during container init: error running "
+    "hook #0: error running hook: exit status 1, stdout: , stderr: Auto-detected mode as 'legacy'\n"
+    "nvidia-container-cli: device error: GPU-a: unknown device: unknown": (
+        GpuUnavailable,
+        "d: error during container init: error running hook #0: error running hook: exit status 1, "
+        "stdout: , stderr: Auto-detected mode as 'legacy'",
+    ),
     "": (EngineFailed, "d: docker failed without a word"),
     "\n \n": (EngineFailed, "d: docker failed without a word"),
     "boom\n": (EngineFailed, "d: boom"),
@@ -195,6 +218,7 @@ def test_kinds_have_their_own_exit_codes() -> None:
         AddressUnavailable: ExitCode.ADDRESS_UNAVAILABLE,
         ImageUnavailable: ExitCode.IMAGE_UNAVAILABLE,
         NodeNotStarted: ExitCode.NODE_NOT_STARTED,
+        GpuUnavailable: ExitCode.GPU_UNAVAILABLE,
     }
 
 

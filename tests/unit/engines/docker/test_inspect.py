@@ -151,6 +151,43 @@ def test_a_container_with_nothing_set_is_read_as_the_engines_defaults() -> None:
     )
 
 
+MEMLOCK = [{"Name": "memlock", "Hard": -1, "Soft": -1}]
+
+
+def request(count: int, *uuids: str) -> dict[str, Any]:
+    return {
+        "Driver": "",
+        "Count": count,
+        "DeviceIDs": list(uuids) or None,
+        "Capabilities": [["gpu"]],
+        "Options": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("requests", "ulimits", "gpus", "memlock_bytes"),
+    [
+        (None, MEMLOCK, (), None),  # the engine's own default is nothing that we asked for
+        ([], None, (), None),
+        ([request(0, "GPU-a", "GPU-b")], MEMLOCK, ("GPU-a", "GPU-b"), -1),
+        ([request(0, "GPU-a")], None, ("GPU-a",), None),
+        ([request(-1)], None, ("all",), None),
+        ([request(2)], None, ("any 2",), None),
+        ([request(0, "GPU-a"), request(-1)], MEMLOCK, ("GPU-a", "all"), -1),
+    ],
+)
+def test_gpus_however_they_were_asked_for(
+    requests: list[dict[str, Any]] | None,
+    ulimits: list[dict[str, Any]] | None,
+    gpus: tuple[str, ...],
+    memlock_bytes: int | None,
+) -> None:
+    found = capture("running")
+    found["HostConfig"] |= {"DeviceRequests": requests, "Ulimits": ulimits}
+    limits = replace(SLEEP.limits, memlock_bytes=memlock_bytes)
+    assert node_from_inspect(found).spec == replace(SLEEP, gpus=gpus, limits=limits)
+
+
 @pytest.mark.parametrize("pids", [None, 0, -1])
 def test_no_limit_on_processes_is_told_in_three_ways(pids: int | None) -> None:
     found = capture("running")

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.engines.docker.options import create_options
-from orchestrator.state import Confinement, Limits, Mount, NodeSpec, RunIdentity, spec_hash
+from orchestrator.state import (
+    UNLIMITED,
+    Confinement,
+    Limits,
+    Mount,
+    NodeSpec,
+    RunIdentity,
+    spec_hash,
+)
 
 IDENTITY = RunIdentity("pair", "run-7", "/runs/pair/run-7", "/src/pair.yaml", "sha256:abc", 3)
 TOLD = {
@@ -83,6 +91,16 @@ def test_a_node_with_nothing() -> None:
         "log_driver": "json-file",
         "mounts": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("uuids", "gpus"),
+    [(("GPU-a",), '"device=GPU-a"'), (("GPU-a", "GPU-b"), '"device=GPU-a,GPU-b"')],
+)
+def test_gpus_go_by_uuid_and_survive_dockers_csv(uuids: tuple[str, ...], gpus: str) -> None:
+    node = replace(BARE, gpus=uuids, limits=Limits(memlock_bytes=UNLIMITED))
+    bare = create_options(BARE, IDENTITY) | {"labels": labels(node)}
+    assert create_options(node, IDENTITY) == bare | {"gpus": gpus, "ulimit": ["memlock=-1"]}
 
 
 def test_a_confinement_that_confines_nothing() -> None:

@@ -1,0 +1,126 @@
+"""The GPU side of a run: from the playbook's `gpu` to what every node is given. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from orchestrator.errors import GpuUnavailable
+from orchestrator.gpus.assignment import Uuids, assign
+from orchestrator.gpus.demand import GpuDemand
+from orchestrator.gpus.inventory import Gpu
+from orchestrator.playbook.models import Playbook
+from orchestrator.state import (
+    UNLIMITED,
+    DesiredState,
+    EngineTraits,
+    NodeSpec,
+    ObservedNode,
+    sorted_env,
+)
+
+ENV_MODE = "ORCHESTRATE_GPU_MODE"
+
+_AUTO = {"cpu": "gloo", "exclusive": "nccl", "shared": "gloo"}
+
+
+def backend(playbook: Playbook) -> str:
+    """What ranks are told to give to `init_process_group`."""
+    asked, mode = playbook.rendezvous.backend, playbook.gpu.mode
+    chosen = _AUTO[mode] if asked == "auto" else asked
+    # Where CUDA is present, plain "gloo" has a DeviceMesh quietly add nccl for CUDA tensors.
+    return "cpu:gloo,cuda:gloo" if chosen == "gloo" and mode != "cpu" else chosen
+
+
+def gpu_env(playbook: Playbook, traits: EngineTraits) -> Mapping[str, str]:
+    """What every node is told besides which GPUs are its own; nothing in mode cpu."""
+    gpu = playbook.gpu
+    if gpu.mode == "cpu":
+        return {}
+    env = {**traits.gpu_env, "ORCHESTRATE_DEVICE": "cuda", ENV_MODE: gpu.mode}
+    if gpu.memory_fraction is not None:
+        env["ORCHESTRATE_GPU_MEMORY_FRACTION"] = f"{gpu.memory_fraction:g}"
+    return env
+
+
+def memlock_bytes(playbook: Playbook) -> int | None:
+    """How much memory a node may lock: any amount, as NCCL asks; None in mode cpu."""
+    gpu = playbook.gpu
+    if gpu.mode == "cpu":
+        return None
+    return UNLIMITED if gpu.memlock_bytes is None else gpu.memlock_bytes
+
+
+def gpu_demand(playbook: Playbook, traits: EngineTraits) -> GpuDemand | None:
+    """What is asked of the machine's GPUs; None in mode cpu."""
+    gpu = playbook.gpu
+    if gpu.mode == "cpu":
+        return None
+    per_node = gpu.per_node or playbook.ranks.nproc_per_node
+    return GpuDemand(gpu.mode, traits.gpu_variable, per_node, gpu.devices)
+
+
+def with_gpus(
+    desired: DesiredState,
+    gpus: Sequence[Gpu],
+    nodes: Iterable[ObservedNode],
+    others: Iterable[ObservedNode] = (),
+) -> DesiredState:
+    """Give every node its GPUs; one that has suitable ones keeps them.
+
+    Args:
+        desired: what the playbook asks for.
+        gpus: what the machine has.
+        nodes: the project's nodes, as an engine found them.
+        others: the nodes of all other projects.
+
+    Raises:
+        GpuUnavailable: there are too few, or not the ones that the playbook names.
+    """
+    demand = desired.gpus
+    if demand is None:
+        return desired
+    held = {node.node_rank: node.spec.gpus for node in nodes}
+    wanted = [held.get(node.node_rank, ()) for node in desired.nodes]
+    given = assign(demand, gpus, wanted, _taken(demand, others))
+    pairs = zip(desired.nodes, given, strict=True)
+    return replace(desired, nodes=tuple(_given(node, uuids, demand) for node, uuids in pairs))
+
+
+def refuse_collisions(
+    desired: DesiredState, starting: Iterable[NodeSpec], others: Iterable[ObservedNode]
+) -> None:
+    """Refuse to start a node on a GPU that a node of another project has for itself, or would.
+
+    NCCL does not notice: its check for one GPU used twice ends at the container.
+
+    Raises:
+        GpuUnavailable: with who uses it.
+    """
+    taken = _taken(desired.gpus, others) if desired.gpus else {}
+    for node in starting:
+        for uuid in node.gpus:
+            if uuid in taken:
+                raise GpuUnavailable(
+                    f"{uuid}, which node {node.name} had, is used by {taken[uuid]} now",
+                    fix="wait for it, destroy one of the two projects, or name other gpu.devices",
+                )
+
+
+def _taken(demand: GpuDemand, others: Iterable[ObservedNode]) -> dict[str, str]:
+    """`{uuid: who}` of the GPUs that this demand cannot have because of other projects."""
+    return {
+        uuid: f"node {node.name}"
+        for node in others
+        if node.is_active and (demand.mode == "exclusive" or _mode(node) == "exclusive")
+        for uuid in node.spec.gpus
+    }
+
+
+def _mode(node: ObservedNode) -> str:
+    return dict(node.spec.env).get(ENV_MODE, "")
+
+
+def _given(node: NodeSpec, uuids: Uuids, demand: GpuDemand) -> NodeSpec:
+    env = sorted_env(dict(node.env), {demand.variable: ",".join(uuids)})
+    return replace(node, gpus=uuids, env=env)

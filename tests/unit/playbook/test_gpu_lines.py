@@ -1,0 +1,117 @@
+"""What the `gpu` section takes, and the whole text of what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.playbook.gpu import Gpu
+from orchestrator.playbook.loader import load_text
+
+FaultsOf = Callable[[str], list[str]]
+
+HEAD = """\
+version: 1
+name: x
+image: {tag: app}
+ranks:
+  nodes: 2
+  command: [python]
+"""
+DEVICE_FIX = "write its index or its UUID, such as 0 or GPU-8932f937-…; `nvidia-smi -L` lists both"
+VISIBLE = "gpu.mode and gpu.devices say which GPUs a node sees; remove it"
+
+FAULTS: dict[str, list[str]] = {
+    "gpu: {devices: [0]}": [
+        "7:7: gpu.devices: has no meaning in mode cpu; remove it, or use mode: exclusive or shared"
+    ],
+    "gpu: {mode: exclusive, memory_fraction: 0.5, allow_unsupported: true}": [
+        "7:24: gpu.memory_fraction: has no meaning in mode exclusive; "
+        "remove it, or use mode: shared",
+        "7:46: gpu.allow_unsupported: has no meaning in mode exclusive; "
+        "remove it, or use mode: shared",
+    ],
+    "gpu: {mode: shared, per_node: 2}": [
+        "7:21: gpu.per_node: has no meaning in mode shared; remove it, or use mode: exclusive"
+    ],
+    "gpu: {memlock: unlimited}": [
+        "7:7: gpu.memlock: has no meaning in mode cpu; remove it, or use mode: exclusive or shared"
+    ],
+    "gpu: {mode: exclusive, devices: [0, GPU-a, 0]}": [
+        "7:44: gpu.devices[2]: GPU 0 is named twice; remove one of the two"
+    ],
+    "gpu: {mode: exclusive, devices: [0]}": [
+        "7:33: gpu.devices: 1 named of 2 needed (2 nodes, 1 each); name more, or lower ranks.nodes"
+    ],
+    "gpu: {mode: exclusive, devices: [-1, 1.0, yes, MIG-a, 'GPU-a,b']}": [
+        f"7:34: gpu.devices[0]: the number -1 is not a GPU; {DEVICE_FIX}",
+        f"7:38: gpu.devices[1]: the number 1.0 is not a GPU; {DEVICE_FIX}",
+        f"7:43: gpu.devices[2]: the text 'yes' is not a GPU; {DEVICE_FIX}",
+        f"7:48: gpu.devices[3]: the text 'MIG-a' is not a GPU; {DEVICE_FIX}",
+        f"7:55: gpu.devices[4]: the text 'GPU-a,b' is not a GPU; {DEVICE_FIX}",
+    ],
+    "gpu: {mode: shared, devices: [0, 1]}": [
+        "7:30: gpu.devices: 2 GPUs named, and in mode shared all nodes use one; name one, or use "
+        "mode: exclusive"
+    ],
+    "gpu: {mode: shared, memory_fraction: 0.6}": [
+        "7:38: gpu.memory_fraction: 2 ranks with 0.6 each are 1.2 of one GPU's memory; "
+        "use at most 0.5"
+    ],
+    "gpu: {mode: shared, memory_fraction: 0}": [
+        "7:38: gpu.memory_fraction: the number 0 is not above 0; use more than 0"
+    ],
+    "gpu: {mode: shared, memlock: 3 sheep}": [
+        "7:30: gpu.memlock: the text '3 sheep' is not a size; "
+        "write it like 2GiB, 512MiB, 1.5GiB or a number of bytes"
+    ],
+    "  nproc_per_node: 2\ngpu: {mode: shared}": [
+        "7:19: ranks.nproc_per_node: 2 ranks in a node would look for 2 GPUs, and each node has "
+        "one; use nproc_per_node: 1 and nodes: 4"
+    ],
+    "  nproc_per_node: 2\ngpu: {mode: exclusive, per_node: 1}": [
+        "8:34: gpu.per_node: 1 for 2 ranks in each node; give each rank a GPU of its own"
+    ],
+    "rendezvous: {backend: nccl}\ngpu: {mode: shared}": [
+        "7:23: rendezvous.backend: nccl does not support ranks that share a GPU: it may hang, and "
+        "would not say why; use auto or gloo, or say gpu.allow_unsupported: true"
+    ],
+    "  env: {CUDA_VISIBLE_DEVICES: '0'}": [
+        f"7:9: ranks.env.CUDA_VISIBLE_DEVICES: 'CUDA_VISIBLE_DEVICES': {VISIBLE}"
+    ],
+    "  per_node: {1: {env: {NVIDIA_VISIBLE_DEVICES: all}}}": [
+        f"7:24: ranks.per_node.1.env.NVIDIA_VISIBLE_DEVICES: 'NVIDIA_VISIBLE_DEVICES': {VISIBLE}"
+    ],
+}
+
+
+@pytest.mark.parametrize(("text", "faults"), FAULTS.items())
+def test_a_gpu_line_gets_its_fault(text: str, faults: list[str], faults_of: FaultsOf) -> None:
+    assert faults_of(f"{HEAD}{text}\n") == faults
+
+
+@pytest.mark.parametrize(
+    ("text", "gpu"),
+    [
+        ("gpu: {}", Gpu()),
+        ("gpu: {mode: exclusive}", Gpu(mode="exclusive")),
+        (
+            "gpu: {mode: exclusive, devices: [0, GPU-8932f937-d72c-4106-c12f-20bd9faed9f6]}",
+            Gpu(mode="exclusive", devices=(0, "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6")),
+        ),
+        ("gpu: {mode: exclusive, per_node: 4}", Gpu(mode="exclusive", per_node=4)),
+        ("gpu: {mode: exclusive, memlock: 8MiB}", Gpu(mode="exclusive", memlock_bytes=2**23)),
+        ("gpu: {mode: shared, memlock: unlimited}", Gpu(mode="shared", memlock_bytes=-1)),
+        ("gpu: {mode: shared, memory_fraction: 0.5}", Gpu(mode="shared", memory_fraction=0.5)),
+        (
+            "rendezvous: {backend: nccl}\ngpu: {mode: shared, allow_unsupported: true}",
+            Gpu(mode="shared", allow_unsupported=True),
+        ),
+        ("rendezvous: {backend: nccl}\ngpu: {mode: exclusive}", Gpu(mode="exclusive")),
+    ],
+)
+def test_what_is_right(text: str, gpu: Gpu, tmp_path: Path) -> None:
+    loaded = load_text(f"{HEAD}{text}\n".encode(), name="p.yaml", folder=tmp_path)
+    assert loaded.playbook.gpu == gpu

@@ -1,0 +1,268 @@
+"""From the playbook's `gpu` to what every node is given, and applied again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.devices import with_gpus
+from orchestrator.engines.docker.engine import TRAITS as DOCKER
+from orchestrator.engines.local.engine import TRAITS as LOCAL
+from orchestrator.errors import GpuUnavailable
+from orchestrator.events import ActionDone
+from orchestrator.gpus.demand import GpuDemand
+from orchestrator.gpus.inventory import Gpu
+from orchestrator.playbook.loader import load_text
+from orchestrator.resolve import resolve
+from orchestrator.run import plan
+from orchestrator.state import (
+    UNLIMITED,
+    DesiredState,
+    EngineTraits,
+    Limits,
+    NodeSpec,
+    RunIdentity,
+    sorted_env,
+    spec_hash,
+)
+from tests.unit.fake_engine import Script
+from tests.unit.workbench import PLAYBOOK, Bench, bench
+
+__all__ = ["bench"]
+
+GPUS = tuple(Gpu(index, f"GPU-{name}", "A", 2**30) for index, name in enumerate("abcd"))
+
+
+def resolved(folder: Path, text: str, traits: EngineTraits = DOCKER) -> DesiredState:
+    return resolve(load_text((PLAYBOOK + text).encode(), name="p.yaml", folder=folder), traits)
+
+
+def gpu_env(node: NodeSpec) -> dict[str, str]:
+    """The variables of a node that a GPU mode is about."""
+    return {
+        name: value
+        for name, value in node.env
+        if "VISIBLE" in name
+        or "GPU" in name
+        or "DRIVER" in name
+        or name.endswith(("_DEVICE", "ACKEND"))
+    }
+
+
+ON_DOCKER = {
+    "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+    "NVIDIA_VISIBLE_DEVICES": "void",
+    "ORCHESTRATE_DEVICE": "cuda",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "demand"),
+    [
+        (
+            "gpu: {mode: exclusive}",
+            {"ORCHESTRATE_GPU_MODE": "exclusive", "ORCHESTRATE_BACKEND": "nccl"},
+            GpuDemand("exclusive", "NVIDIA_VISIBLE_DEVICES"),
+        ),
+        (
+            "gpu: {mode: exclusive, devices: [3, GPU-a]}\nrendezvous: {backend: gloo}",
+            {"ORCHESTRATE_GPU_MODE": "exclusive", "ORCHESTRATE_BACKEND": "cpu:gloo,cuda:gloo"},
+            GpuDemand("exclusive", "NVIDIA_VISIBLE_DEVICES", 1, (3, "GPU-a")),
+        ),
+        (
+            "gpu: {mode: shared, memory_fraction: 0.25}",
+            {
+                "ORCHESTRATE_GPU_MODE": "shared",
+                "ORCHESTRATE_BACKEND": "cpu:gloo,cuda:gloo",
+                "ORCHESTRATE_GPU_MEMORY_FRACTION": "0.25",
+            },
+            GpuDemand("shared", "NVIDIA_VISIBLE_DEVICES"),
+        ),
+        (
+            "gpu: {mode: shared, allow_unsupported: true}\nrendezvous: {backend: nccl}",
+            {"ORCHESTRATE_GPU_MODE": "shared", "ORCHESTRATE_BACKEND": "nccl"},
+            GpuDemand("shared", "NVIDIA_VISIBLE_DEVICES"),
+        ),
+    ],
+)
+def test_what_a_mode_means_on_docker(
+    tmp_path: Path, text: str, env: dict[str, str], demand: GpuDemand
+) -> None:
+    state = resolved(tmp_path, text)
+    assert [gpu_env(node) for node in state.nodes] == [ON_DOCKER | env] * 2
+    assert state.gpus == demand
+    assert {node.limits.memlock_bytes for node in state.nodes} == {UNLIMITED}
+    assert {node.limits.shm_bytes for node in state.nodes} == {2**30}
+
+
+def test_cpu_asks_for_nothing(tmp_path: Path) -> None:
+    state = resolved(tmp_path, "gpu: {mode: cpu}")
+    env = {"NVIDIA_VISIBLE_DEVICES": "void", "ORCHESTRATE_BACKEND": "gloo"}
+    assert [gpu_env(node) for node in state.nodes] == [env] * 2
+    assert (state.gpus, with_gpus(state, (), ())) == (None, state)
+
+
+def test_as_many_gpus_as_ranks(tmp_path: Path) -> None:
+    text = PLAYBOOK.replace("nodes: 2", "nodes: 2, nproc_per_node: 2") + "gpu: {mode: exclusive}"
+    state = resolve(load_text(text.encode(), name="p.yaml", folder=tmp_path), DOCKER)
+    assert [node.gpus for node in with_gpus(state, GPUS, ()).nodes] == [
+        ("GPU-a", "GPU-b"),
+        ("GPU-c", "GPU-d"),
+    ]
+
+
+def test_a_limit_on_locked_memory(tmp_path: Path) -> None:
+    state = resolved(tmp_path, "gpu: {mode: shared, memlock: 8MiB}")
+    assert {node.limits.memlock_bytes for node in state.nodes} == {8 * 2**20}
+
+
+@pytest.mark.parametrize(
+    ("traits", "variable"), [(DOCKER, "NVIDIA_VISIBLE_DEVICES"), (LOCAL, "CUDA_VISIBLE_DEVICES")]
+)
+def test_nodes_see_their_gpus_and_no_others(
+    tmp_path: Path, traits: EngineTraits, variable: str
+) -> None:
+    text = "gpu: {mode: exclusive, per_node: 2}"
+    before = resolved(tmp_path, text, traits)
+    after = with_gpus(before, GPUS, ())
+    given = (("GPU-a", "GPU-b"), ("GPU-c", "GPU-d"))
+    assert after == replace(
+        before,
+        nodes=tuple(
+            replace(node, gpus=uuids, env=sorted_env(dict(node.env), {variable: ",".join(uuids)}))
+            for node, uuids in zip(before.nodes, given, strict=True)
+        ),
+    )
+
+
+def test_nodes_of_the_embedded_engine_have_no_limits(tmp_path: Path) -> None:
+    state = resolved(tmp_path, "gpu: {mode: exclusive}", LOCAL)
+    assert {node.limits for node in state.nodes} == {Limits()}
+
+
+# -- planned and applied ---------------------------------------------------------------
+
+EXCLUSIVE = PLAYBOOK + "gpu: {mode: exclusive}\n"
+CREATE = """\
++ pull image app:1  (not there yet)
++ create network pair-net  (not there yet)
++ start node pair-node-0  gpus: GPU-a  (not there yet)
++ start node pair-node-1  gpus: GPU-b  (not there yet)"""
+
+
+def gpus_of(bench: Bench) -> list[tuple[str, ...]]:
+    return [node.spec.gpus for node in bench.engine.observe_nodes("pair")]
+
+
+def test_the_plan_says_who_gets_which_and_apply_keeps_to_it(bench: Bench) -> None:
+    bench.gpus = GPUS
+    bench.write(EXCLUSIVE)
+    outcome = bench.apply()
+    assert str(outcome.plan) == CREATE
+    assert gpus_of(bench) == [("GPU-a",), ("GPU-b",)]
+    assert bench.apply().plan.is_empty
+
+
+def test_nodes_keep_their_gpus_when_others_come_first(bench: Bench) -> None:
+    bench.gpus = GPUS[2:]
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    bench.gpus = GPUS
+    assert bench.apply().plan.is_empty
+    bench.write(EXCLUSIVE.replace("train.py", "other.py"))
+    bench.apply()
+    assert gpus_of(bench) == [("GPU-c",), ("GPU-d",)]
+
+
+def test_a_gpu_that_is_gone_replaces_the_gang(bench: Bench) -> None:
+    bench.gpus = GPUS[:2]
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    bench.gpus = GPUS[1:]
+    made = plan(bench.request())
+    assert [action.cause for action in made.start_nodes] == [
+        "gpus: GPU-a -> GPU-c; env.NVIDIA_VISIBLE_DEVICES: GPU-a -> GPU-c",
+        "gang: pair-node-0 gpus: GPU-a -> GPU-c; env.NVIDIA_VISIBLE_DEVICES: GPU-a -> GPU-c",
+    ]
+
+
+def test_a_mode_that_changed_replaces_the_gang(bench: Bench) -> None:
+    bench.gpus = GPUS
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    bench.write(PLAYBOOK)
+    cause = plan(bench.request()).start_nodes[0].cause
+    assert {"gpus: GPU-a -> (none)", "memlock: unlimited -> (none)"} <= set(cause.split("; "))
+
+
+def test_too_few_gpus_change_nothing(bench: Bench) -> None:
+    bench.gpus = GPUS[:1]
+    bench.write(EXCLUSIVE)
+    error = bench.apply_refused(GpuUnavailable)
+    assert error.what == (
+        "2 GPUs are needed (2 nodes, 1 each), and 1 can be used of 0: GPU-a (A, 1 GiB)"
+    )
+    assert [each for each in bench.events if isinstance(each, ActionDone)] == []
+    assert bench.engine.mutations == []
+
+
+def test_gpus_of_another_project_are_left_to_it(bench: Bench) -> None:
+    bench.gpus = GPUS[:3]
+    other = put_other(bench, "exclusive", "GPU-b")
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    assert gpus_of(bench) == [("GPU-a",), ("GPU-c",)]
+    assert bench.engine.observe_nodes("other")[0].id == other
+
+
+def test_a_gpu_that_another_project_has_for_itself_is_not_shared(bench: Bench) -> None:
+    bench.gpus = GPUS[:2]
+    put_other(bench, "exclusive", "GPU-a")
+    bench.write(PLAYBOOK + "gpu: {mode: shared}\n")
+    bench.apply()
+    assert gpus_of(bench) == [("GPU-b",), ("GPU-b",)]
+
+
+def test_a_shared_gpu_may_be_shared_by_projects(bench: Bench) -> None:
+    bench.gpus = GPUS[:2]
+    put_other(bench, "shared", "GPU-a")
+    bench.write(PLAYBOOK + "gpu: {mode: shared}\n")
+    bench.apply()
+    assert gpus_of(bench) == [("GPU-a",), ("GPU-a",)]
+
+
+def test_an_ended_run_stays_as_it_is_but_is_not_repeated_on_what_is_taken_since(
+    bench: Bench,
+) -> None:
+    bench.gpus = GPUS[:2]
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    put_other(bench, "exclusive", "GPU-b")
+    assert bench.apply().plan.is_empty
+    with pytest.raises(GpuUnavailable) as caught:
+        bench.apply(rerun=True)
+    assert caught.value.what == (
+        "GPU-b, which node pair-node-1 had, is used by node other-node-7 now"
+    )
+
+
+def put_other(bench: Bench, mode: str, uuid: str) -> str:
+    """A node of another project that runs with a GPU; its id."""
+    spec = NodeSpec(
+        7, 1, "other-node-7", ("sleep",), env=(("ORCHESTRATE_GPU_MODE", mode),), gpus=(uuid,)
+    )
+    known = set(bench.engine.world.nodes)
+    bench.engine.start_nodes([spec], RunIdentity("other", "run-9", ""), lambda _: None)
+    (made,) = set(bench.engine.world.nodes) - known
+    assert bench.engine.world.nodes[made].spec_hash == spec_hash(spec)
+    return made
+
+
+def test_a_restarted_gang_has_its_gpus_again(bench: Bench) -> None:
+    bench.gpus = GPUS
+    bench.engine.scripts = {0: Script(ends_after_s=0.0, code=3), 1: Script(ends_after_s=0.0)}
+    bench.write(EXCLUSIVE + "restarts: {max: 1}\n")
+    assert len(bench.apply().restarts) == 1
+    assert gpus_of(bench) == [("GPU-a",), ("GPU-b",)]
