@@ -109,7 +109,7 @@ def spec_fields(spec: NodeSpec) -> dict[str, str]:
     }
     if spec.gpus:
         fields["gpus"] = ",".join(spec.gpus)
-        memlock = spec.limits.memlock_bytes
+    if (memlock := spec.limits.memlock_bytes) is not None:
         fields["memlock"] = "unlimited" if memlock == UNLIMITED else _shown(memlock)
     if spec.confinement is not None:
         fields["cap_drop"] = ",".join(spec.confinement.cap_drop)

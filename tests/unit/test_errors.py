@@ -44,6 +44,7 @@ def test_every_kind_of_error_has_an_exit_code_of_its_own() -> None:
         "NoSuchProject": ExitCode.NO_SUCH_PROJECT,
         "OutOfSpace": ExitCode.OUT_OF_SPACE,
         "AddressUnavailable": ExitCode.ADDRESS_UNAVAILABLE,
+        "GpuUnavailable": ExitCode.GPU_UNAVAILABLE,
     }
     assert len(set(codes.values())) == len(codes)
     assert set(codes.values()) | OTHER_ENDS | {OrchestrateError.exit_code} == set(ExitCode)

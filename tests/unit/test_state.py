@@ -54,12 +54,14 @@ OTHERS: dict[str, object] = {
     "limits.memory_bytes": 2**31,
     "limits.shm_bytes": 2**29,
     "limits.pids": 100,
+    "limits.memlock_bytes": -1,
     "user": "0",
     "network": "lab",
     "confinement.cap_drop": (),
     "confinement.no_new_privileges": False,
     "confinement.privileged": True,
     "workdir": "/",
+    "gpus": ("GPU-a",),
 }
 NONE_ALLOWED = ("image", "user", "network", "confinement", "workdir")
 MOUNT_OTHERS: dict[str, object] = {"source": "/s", "target": "/t", "read_only": False}
