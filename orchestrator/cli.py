@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ import click
 
 from orchestrator import __version__
 from orchestrator.choose import EngineName
-from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
+from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
 
 EXIT_CODES = """
 \b
@@ -33,9 +34,10 @@ Exit codes:
    3 invalid playbook                12 the engine failed
    4 engine not reachable            13 logs or locks cannot be written
    5 image not to be had             14 GPUs not to be had
-   6 name taken                      64 wrong usage
-   7 node not started                70 a bug
-   8 locked by another apply        130 interrupted
+   6 name taken                      15 another owner's project
+   7 node not started                64 wrong usage
+   8 locked by another apply         70 a bug
+                                    130 interrupted
 """
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -210,12 +212,10 @@ def run(argv: Sequence[str]) -> int:
         return _run(argv)
     except (OrchestrateError, click.ClickException) as exc:
         return _refused(exc)
-    except (_Interrupted, click.Abort):
-        return _failed(
-            "orchestrate: interrupted; what was created stays:"
-            " `orchestrate status` shows it, apply goes on from it, destroy removes it",
-            ExitCode.INTERRUPTED,
-        )
+    except (Interrupted, click.Abort) as exc:
+        left = exc.left if isinstance(exc, Interrupted) else ""
+        said = f"orchestrate: interrupted; {left}" if left else "orchestrate: interrupted"
+        return _failed(said, ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader has gone (`orchestrate logs | head`): nothing to say, nobody to hear it.
         return int(ExitCode.CONVERGED)
@@ -242,10 +242,6 @@ def _refused(exc: OrchestrateError | click.ClickException) -> int:
             return _failed(f"orchestrate: {exc}", exc.exit_code)
 
 
-class _Interrupted(BaseException):
-    """Ctrl-C or SIGTERM. Not KeyboardInterrupt, which click turns into an Abort."""
-
-
 def _disk_full(exc: OSError) -> int:
     where = f" for {exc.filename}" if exc.filename else ""
     return _failed(f"orchestrate: no space is left{where}; free some", ExitCode.OUT_OF_SPACE)
@@ -254,7 +250,9 @@ def _disk_full(exc: OSError) -> int:
 def _failed(text: str, code: ExitCode) -> int:
     from orchestrator.console import Console
 
-    Console().say_error(text)
+    # A terminal that was closed takes no words; the code still tells.
+    with suppress(OSError):
+        Console().say_error(text)
     return int(code)
 
 
@@ -272,18 +270,22 @@ def _bug(exc: Exception) -> int:
 
 
 def _take_signals() -> None:
-    """The first Ctrl-C or SIGTERM winds down, the second leaves at once."""
+    """The first Ctrl-C, SIGTERM or SIGHUP winds down, the second leaves at once."""
 
     def leave(_signal: int, _frame: FrameType | None) -> None:
         os._exit(int(ExitCode.INTERRUPTED))
 
     def wind_down(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, leave)
-        signal.signal(signal.SIGTERM, leave)
-        raise _Interrupted
+        for each in taken:
+            signal.signal(each, leave)
+        raise Interrupted
 
-    signal.signal(signal.SIGINT, wind_down)
-    signal.signal(signal.SIGTERM, wind_down)
+    taken = [signal.SIGINT, signal.SIGTERM]
+    # Under nohup a closed terminal is to change nothing.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        taken.append(signal.SIGHUP)
+    for each in taken:
+        signal.signal(each, wind_down)
 
 
 if __name__ == "__main__":

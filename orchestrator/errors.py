@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     ENGINE_FAILED = 12  # the engine answered, but not with what was asked
     FOLDER_UNUSABLE = 13  # a folder of this program's own cannot be written
     GPU_UNAVAILABLE = 14  # no driver, no GPU, too few, or not the ones that were named
+    NOT_OWNER = 15  # the project is another owner's
     USAGE = 64
     INTERNAL = 70
     INTERRUPTED = 130
@@ -49,6 +50,15 @@ class OrchestrateError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}; {self.fix}" if self.fix else self.what
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, SIGTERM or SIGHUP. Not KeyboardInterrupt, which click turns into an Abort.
+
+    `left` says what was left in place, once that is known.
+    """
+
+    left: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -103,6 +113,12 @@ class NameTaken(OrchestrateError):
     exit_code = ExitCode.NAME_TAKEN
 
 
+class NotOwner(OrchestrateError):
+    """The project is another owner's: nothing of it may be changed."""
+
+    exit_code = ExitCode.NOT_OWNER
+
+
 class NodeNotStarted(OrchestrateError):
     """The engine refused to start a node: its command, mounts or limits."""
 
@@ -131,6 +147,12 @@ class AddressUnavailable(OrchestrateError):
     """A port, subnet or address that is taken or cannot be used."""
 
     exit_code = ExitCode.ADDRESS_UNAVAILABLE
+
+
+class UnusableSetting(OrchestrateError):
+    """An environment variable of this program's own holds something that means nothing."""
+
+    exit_code = ExitCode.USAGE
 
 
 class FolderUnusable(OrchestrateError):

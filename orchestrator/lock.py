@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pwd
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ def project_lock(folder: Path, engine: str, project: str, *, doing: str) -> Iter
 
     Args:
         folder: where lock files lie; created when missing.
-        engine: name of the engine.
+        engine: what tells the engine from others, see `EngineTraits.lock_name`.
         project: name of the project.
         doing: the verb that asks, shown to whoever is refused.
 
@@ -54,7 +55,8 @@ def _sign(path: Path, doing: str) -> None:
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     # Only a courtesy to whoever is refused: on a full disk, destroy must still go on.
     with suppress(OSError):
-        path.write_text(json.dumps({"pid": os.getpid(), "doing": doing, "since": since}))
+        signature = {"pid": os.getpid(), "user": _user(), "doing": doing, "since": since}
+        path.write_text(json.dumps(signature))
 
 
 def _holder(path: Path) -> str:
@@ -69,10 +71,18 @@ def _signature(path: Path) -> str | None:
     """What the holder wrote; None if that is nothing, or was written by one who has ended."""
     try:
         said = json.loads(path.read_text())
-        holder = f"`orchestrate {said['doing']}` (process {said['pid']}, since {said['since']})"
+        process = f"process {said['pid']} of {said['user']}, since {said['since']}"
+        holder = f"`orchestrate {said['doing']}` ({process})"
         return holder if _runs(said["pid"]) else None
     except (OSError, OverflowError, ValueError, KeyError, TypeError):
         return None
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user need not have a name
+        return f"user {os.getuid()}"
 
 
 def _runs(pid: int) -> bool:

@@ -15,7 +15,7 @@ from orchestrator.choose import EngineName, engines_for, state_folder
 from orchestrator.console import Console
 from orchestrator.engines.base import Engine
 from orchestrator.engines.lines import LINE_BYTES
-from orchestrator.errors import ExitCode, NoSuchProject
+from orchestrator.errors import ExitCode, Interrupted, NoSuchProject
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state import ObservedNode
 from orchestrator.teardown import (
@@ -25,6 +25,7 @@ from orchestrator.teardown import (
     destroy,
     find_projects,
     is_path,
+    left_in_place,
     select,
 )
 
@@ -70,14 +71,33 @@ def _unknown(project: str, found: tuple[Placed, ...]) -> NoSuchProject:
 
 
 def _show_project(console: Console, placed: Placed) -> dict[str, Any]:
-    nodes = placed.engine.observe_nodes(placed.summary.name)
-    console.heading(f"{placed}  {placed.summary.playbook}")
+    summary = placed.summary
+    if not summary.is_mine:
+        return _show_other(console, placed)
+    nodes = placed.engine.observe_nodes(summary.name)
+    console.heading(f"{placed}  {summary.playbook}")
     console.show_lines(f"  {node.name}  {_state_words(node)}" for node in nodes)
     return {
-        "name": placed.summary.name,
+        "name": summary.name,
         "engine": placed.engine.traits.name,
-        "playbook": placed.summary.playbook,
+        "playbook": summary.playbook,
+        "owner": None,
         "nodes": [_node_document(node) for node in nodes],
+    }
+
+
+def _show_other(console: Console, placed: Placed) -> dict[str, Any]:
+    """Another owner's project: that it is there, whose it is, and nothing more."""
+    summary = placed.summary
+    owner = summary.other_owner or "unknown"
+    console.heading(f"{placed}  {summary.playbook}  (owner {owner}: not yours)")
+    console.show_lines(f"  {name}" for name in summary.node_names)
+    return {
+        "name": summary.name,
+        "engine": placed.engine.traits.name,
+        "playbook": summary.playbook,
+        "owner": owner,
+        "nodes": [{"name": name} for name in summary.node_names],
     }
 
 
@@ -105,7 +125,7 @@ def logs_verb(project: str | None, options: LogsOptions) -> ExitCode:
     """Print the logs of a project's nodes, merged by time, or those kept of its last run."""
     console = Console()
     found = find_projects(engines_for(options.engine, console.say_error))
-    chosen = select(found, project)
+    chosen = [placed for placed in select(found, project) if placed.summary.is_mine]
     if not chosen:
         return _show_saved(console, project, options, found)
     for placed in chosen:
@@ -170,21 +190,38 @@ def destroy_verb(target: str | None, options: DestroyOptions) -> ExitCode:
     """Remove projects and print what went."""
     console = Console(quiet=options.as_json)
     engines = engines_for(options.engine, console.say_error)
-    chosen = find_projects(engines) if options.every else candidates(engines, target)
+    chosen, others = _chosen(engines, target, every=options.every)
     destroyed = [
         done for placed in chosen if not (done := _destroy(console, placed, options)).plan.is_empty
     ]
     if not destroyed:
         console.say(f"nothing of {target or 'any project'} is here{_others(engines)}")
+    if others:
+        console.say(f"left alone, as they are other owners': {', '.join(map(str, others))}")
     if options.as_json:
         documents = [_destroyed_document(done) for done in destroyed]
         print(json.dumps({"destroyed": documents}, indent=2))  # noqa: T201
     return ExitCode.CONVERGED
 
 
+def _chosen(
+    engines: Sequence[Engine], target: str | None, *, every: bool
+) -> tuple[tuple[Placed, ...], tuple[Placed, ...]]:
+    """What to destroy, and what `--all` does not take because it is others'."""
+    if not every:
+        return candidates(engines, target), ()
+    found = find_projects(engines)
+    mine = tuple(placed for placed in found if placed.summary.is_mine)
+    return mine, tuple(placed for placed in found if not placed.summary.is_mine)
+
+
 def _destroy(console: Console, placed: Placed, options: DestroyOptions) -> Destroyed:
     folder = state_folder() / "locks"
-    done = destroy(placed, folder, console.tell, grace_s=options.grace_s)
+    try:
+        done = destroy(placed, folder, console.tell, grace_s=options.grace_s)
+    except Interrupted as exc:
+        exc.left = left_in_place(placed.engine, placed.summary.name)
+        raise
     if not done.plan.is_empty:
         console.heading(
             f"RECAP {placed}: ok=0 changed={len(done.plan.actions)} failed=0 skipped=0"

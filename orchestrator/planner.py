@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken
+from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken, NotOwner
 from orchestrator.plan import (
     BuildImage,
     CreateNetwork,
@@ -55,9 +55,11 @@ def make_plan(
         failure: what the health checks say of the run that was observed; empty: they hold.
 
     Raises:
+        NotOwner: the project is another owner's on this engine.
         NameTaken: an object that is not ours bears a name that is needed.
         ImageUnavailable: the image is not there, cannot be built and may not be pulled.
     """
+    refuse_rivals(observed)
     _refuse_foreign(observed.foreign)
     image = _plan_image(desired.image, observed.image)
     stale = _stale_networks(desired, observed)
@@ -93,16 +95,21 @@ def make_destroy_plan(observed: ObservedState) -> Plan:
     )
 
 
+def refuse_rivals(observed: ObservedState) -> None:
+    """Keep off a project that another owner has on this engine. Raises NotOwner."""
+    rivals = [each for each in observed.foreign if each.project == observed.project]
+    if rivals:
+        raise NotOwner(
+            f"project {observed.project} is another owner's here: {', '.join(map(str, rivals))}",
+            fix="choose another `name`, or set ORCHESTRATE_OWNER where you share that project",
+        )
+
+
 def _refuse_foreign(foreign: tuple[ForeignObject, ...]) -> None:
     if not foreign:
         return
-    named = ", ".join(
-        f"{each.kind} {each.name} ({each.id[:12]}, "
-        + (f"of project {each.owner})" if each.owner else "not made by orchestrate)")
-        for each in foreign
-    )
     raise NameTaken(
-        f"a name that the playbook needs is taken by {named}",
+        f"a name that the playbook needs is taken by {', '.join(map(str, foreign))}",
         fix="rename or remove it, or choose another `name` in the playbook",
     )
 

@@ -89,7 +89,7 @@ def apply(request: Request, sink: Sink) -> Outcome:
     """
     began_s = time.monotonic()
     engine, project = request.engine, request.loaded.playbook.name
-    with project_lock(request.lock_folder, engine.traits.name, project, doing="apply"):
+    with project_lock(request.lock_folder, engine.traits.lock_name, project, doing="apply"):
         desired = desired_state(request)
         _refresh_image(request, desired, sink)
         decision = _decide(request, desired)

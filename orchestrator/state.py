@@ -8,6 +8,7 @@ named here, on the object itself: there is no state file to lose.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,6 +27,7 @@ LABEL_PLAYBOOK = "orchestrate.playbook"
 LABEL_PLAYBOOK_DIGEST = "orchestrate.playbook_digest"
 LABEL_RUN_DIR = "orchestrate.run_dir"
 LABEL_RESTART_COUNT = "orchestrate.restart_count"
+LABEL_OWNER = "orchestrate.owner"
 
 
 UNLIMITED = -1
@@ -266,7 +268,7 @@ class ObservedImage:
 
 @dataclass(frozen=True, slots=True)
 class ObservedNetwork:
-    """A network of the name that is wanted, or one with our label; `project` None: not ours."""
+    """A network of the name that is wanted, or one with our labels; `project` None: not ours."""
 
     id: str
     name: str
@@ -276,12 +278,23 @@ class ObservedNetwork:
 
 @dataclass(frozen=True, slots=True)
 class ForeignObject:
-    """Something that bears a name we need and is not ours to touch."""
+    """Something that is in our way and not ours to touch: it bears a name we need, or our project.
+
+    `project` and `owner` are the labels found on it, empty where it has none.
+    """
 
     kind: str  # container | network | node
     name: str
     id: str
-    owner: str  # the project label found on it, or empty
+    project: str = ""
+    owner: str = ""
+
+    def __str__(self) -> str:
+        if not self.project:
+            whose = "not made by orchestrate"
+        else:
+            whose = f"of project {self.project}, owner {self.owner or 'unknown'}"
+        return f"{self.kind} {self.name} ({self.id[:12]}, {whose})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,11 +315,20 @@ class ObservedState:
 
 @dataclass(frozen=True, slots=True)
 class ProjectSummary:
-    """One project on an engine, found by labels alone."""
+    """One project on an engine, found by labels alone.
+
+    `other_owner` is the owner's label where it is not the asker's own project.
+    """
 
     name: str
     playbook: str = ""
     node_names: tuple[str, ...] = ()
+    other_owner: str | None = None
+
+    @property
+    def is_mine(self) -> bool:
+        """True when whoever asked may change it."""
+        return self.other_owner is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +373,14 @@ class EngineTraits:
     loopback: bool = False  # nodes share the host's loopback instead of having names
     gpu_variable: str = "NVIDIA_VISIBLE_DEVICES"  # which GPUs a node sees, by UUID
     gpu_env: Mapping[str, str] = field(default_factory=dict)  # added where a node has GPUs
+    endpoint: str = ""  # which of several engines of this name; empty for the usual one
+
+    @property
+    def lock_name(self) -> str:
+        """Tells this engine from all others of this machine, in a form that suits a file name."""
+        if not self.endpoint:
+            return self.name
+        return f"{self.name}-{zlib.crc32(self.endpoint.encode(errors='replace')):08x}"
 
     def address_of(self, node_name: str) -> str:
         """The address under which peers reach a node."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.engines.base import Engine, Query
-from orchestrator.errors import EngineFailed, NoSuchProject
+from orchestrator.errors import EngineFailed, NoSuchProject, OrchestrateError
 from orchestrator.events import PlanMade, Sink
 from orchestrator.executor import Execution, execute
 from orchestrator.lock import project_lock
 from orchestrator.plan import Plan
-from orchestrator.planner import make_destroy_plan
+from orchestrator.planner import make_destroy_plan, refuse_rivals
 from orchestrator.state import ProjectSummary, RunIdentity
 
 
@@ -69,6 +69,7 @@ def select(found: Sequence[Placed], target: str | None) -> tuple[Placed, ...]:
         NoSuchProject: nothing was named and there are several.
     """
     if target is None:
+        found = [placed for placed in found if placed.summary.is_mine]
         names = {placed.summary.name for placed in found}
         if len(names) > 1:
             listed = ", ".join(str(placed) for placed in found)
@@ -88,17 +89,34 @@ def is_path(target: str) -> bool:
     return "/" in target or "." in target
 
 
+def left_in_place(engine: Engine, project: str) -> str:
+    """What the engine holds of a project, in words. Never raises for an engine that is gone."""
+    try:
+        observed = engine.observe(Query(project))
+    except OrchestrateError as exc:
+        return f"what was created stays; it could not be looked at ({exc.what})"
+    networks = [net.name for net in observed.networks if net.project == project]
+    kinds = (("network", networks), ("node", [node.name for node in observed.nodes]))
+    named = [f"{kind}{'s'[: len(names) > 1]} {', '.join(names)}" for kind, names in kinds if names]
+    if not named:
+        return f"nothing of {project} is in place"
+    return f"left in place: {', '.join(named)}; apply goes on from it, destroy removes it"
+
+
 def destroy(placed: Placed, lock_folder: Path, sink: Sink, *, grace_s: float) -> Destroyed:
     """Remove everything that the engine holds of a project.
 
     Raises:
+        NotOwner: all that there is of the project is another owner's.
         EngineFailed: something was left all the same.
     """
     began_s = time.monotonic()
     engine, project = placed.engine, placed.summary.name
-    with project_lock(lock_folder, engine.traits.name, project, doing="destroy"):
-        plan = make_destroy_plan(engine.observe(Query(project)))
+    with project_lock(lock_folder, engine.traits.lock_name, project, doing="destroy"):
+        observed = engine.observe(Query(project))
+        plan = make_destroy_plan(observed)
         if plan.is_empty:
+            refuse_rivals(observed)
             return Destroyed(placed, plan, time.monotonic() - began_s)
         sink(PlanMade(plan))
         identity = RunIdentity(project, run_id="", run_dir="")

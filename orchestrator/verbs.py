@@ -11,12 +11,13 @@ from typing import Any
 from orchestrator.choose import EngineName, engine_for, state_folder
 from orchestrator.console import Console
 from orchestrator.engines.base import Engine
-from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
+from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
 from orchestrator.plan import Plan
 from orchestrator.playbook.loader import LoadedPlaybook, load
 from orchestrator.recap import object_of, recap
 from orchestrator.restarts import first_cause
 from orchestrator.run import Outcome, Request, apply, plan, verify
+from orchestrator.teardown import left_in_place
 from orchestrator.verify.checks import CheckResult
 
 
@@ -45,6 +46,9 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
         outcome = apply(request, console.tell)
     except OrchestrateError:
         _say_recap(console, loaded, engine, None)
+        raise
+    except Interrupted as exc:
+        exc.left = left_in_place(engine, loaded.playbook.name)
         raise
     _conclude(console, loaded, engine, outcome)
     if options.as_json:

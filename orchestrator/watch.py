@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from orchestrator.engines.base import Engine
-from orchestrator.errors import OrchestrateError
 from orchestrator.events import CheckChanged, NodeEnded, NodeSpoke, Sink, StillWaiting
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.playbook.models import Check, Training
@@ -117,7 +116,7 @@ def _facts(watched: Watched, nodes: tuple[ObservedNode, ...]) -> RunFacts:
     return RunFacts(watched.desired, run_id, milestone=milestone_of(watched.checks))
 
 
-Arrivals = queue.Queue[LogLine | LogEnd | OrchestrateError]
+Arrivals = queue.Queue[LogLine | LogEnd | Exception]
 
 
 @contextmanager
@@ -126,7 +125,7 @@ def _reading(engine: Engine, nodes: tuple[ObservedNode, ...]) -> Iterator[Arriva
     arrivals: Arrivals = queue.Queue(QUEUE_LINES)
     stop = threading.Event()
 
-    def hand_over(item: LogLine | LogEnd | OrchestrateError) -> None:
+    def hand_over(item: LogLine | LogEnd | Exception) -> None:
         while not stop.is_set():
             with suppress(queue.Full):
                 arrivals.put(item, timeout=0.2)
@@ -135,7 +134,7 @@ def _reading(engine: Engine, nodes: tuple[ObservedNode, ...]) -> Iterator[Arriva
     def read() -> None:
         try:
             engine.follow_logs(nodes, hand_over, stop)
-        except OrchestrateError as exc:
+        except Exception as exc:  # noqa: BLE001  (a bug too must end the wait, not this thread alone)
             hand_over(exc)
 
     thread = threading.Thread(target=read, name="log reader", daemon=True)
@@ -186,8 +185,8 @@ class _Watcher:
                 a_log_ended |= self._take_one(arrivals.get_nowait())
         return a_log_ended
 
-    def _take_one(self, item: LogLine | LogEnd | OrchestrateError) -> bool:
-        if isinstance(item, OrchestrateError):
+    def _take_one(self, item: LogLine | LogEnd | Exception) -> bool:
+        if isinstance(item, Exception):
             raise item
         self.facts.add(item)
         if isinstance(item, LogEnd):

@@ -24,6 +24,7 @@ seq 0 $((nodes - 1)) | xargs -P 8 -I '{}' \
     --shm-size 67108864 \
     --log-driver json-file \
     --label "bench.project=$project" \
+    --label "bench.owner=$(id -u)" \
     --label "bench.node_rank={}" \
     --label "bench.num_ranks=1" \
     --label "bench.run_id=20260101T000000-00000000" \

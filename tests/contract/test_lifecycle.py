@@ -201,7 +201,7 @@ def test_what_is_not_ours_is_reported_and_left_alone(stand: Stand) -> None:
     is_untouched = stand.put_foreign(project)
     observed = stand.observe(stand.gang(project, FOREVER, FOREVER))
 
-    assert [(each.name, each.owner) for each in observed.foreign] == [(f"{project}-node-0", "")]
+    assert [(each.name, each.project) for each in observed.foreign] == [(f"{project}-node-0", "")]
     assert observed.nodes == ()
     stand.destroy(project)
     assert is_untouched()

@@ -155,7 +155,9 @@ def test_interrupted_once_leaves_what_apply_goes_on_from(desk: Desk, signal_numb
         first.send_signal(signal_number)
         _, err = first.communicate(timeout=10)
     assert (first.returncode, no_traceback(err)) == (130, True)
-    assert "interrupted; what was created stays" in err
+    objects = f"nodes {node(desk, 0)}, {node(desk, 1)}; apply goes on from it, destroy removes it"
+    assert err.startswith("orchestrate: interrupted; left in place: ")
+    assert (err.count("\n"), err.endswith(f"{objects}\n")) == (1, True)
     assert [each[1] for each in statuses(desk)] == ["running", "running"]
     second = desk.apply()
     assert (second.code, "changed=0" in second.out) == (0, True)

@@ -112,6 +112,7 @@ class FakeEngine:
         failures: `{call: error}`; a call is a method's name, alone or with the name of the
             one object at which it fails. Raised each time.
         clinging: names of nodes and networks that removing does not remove.
+        rivals: projects of other owners; `world.strangers` are their objects.
         mute: node ranks whose log never comes to its end.
         journal: every call that changes something, as text, and `save_log`; in order.
     """
@@ -123,6 +124,7 @@ class FakeEngine:
     attempts: dict[int, dict[int, Script]] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
     clinging: set[str] = field(default_factory=set)
+    rivals: tuple[ProjectSummary, ...] = ()
     mute: set[int] = field(default_factory=set)
     journal: list[object] = field(default_factory=list)
     num_looks: int = 0
@@ -143,7 +145,11 @@ class FakeEngine:
             networks=networks,
             nodes=self.observe_nodes(query.project),
             foreign=(
-                *(each for each in self.world.strangers if each.name in query.node_names),
+                *(
+                    each
+                    for each in self.world.strangers
+                    if each.name in query.node_names or each.project == query.project
+                ),
                 *(
                     ForeignObject("network", net.name, net.id, net.project or "")
                     for net in networks
@@ -166,7 +172,7 @@ class FakeEngine:
         self._fail("projects")
         names = {self.owner(node).project for node in self.world.nodes.values()}
         names |= {net.project for net in self.world.networks.values() if net.project}
-        return tuple(self._summary(name) for name in sorted(names))
+        return (*(self._summary(name) for name in sorted(names)), *self.rivals)
 
     def _summary(self, project: str) -> ProjectSummary:
         nodes = self.observe_nodes(project)

@@ -15,7 +15,6 @@ OTHER_ENDS = {
     ExitCode.CONVERGED,
     ExitCode.NOT_CONVERGED,
     ExitCode.CHANGES_PENDING,
-    ExitCode.USAGE,
     ExitCode.INTERRUPTED,
 }
 
@@ -39,6 +38,8 @@ def test_every_kind_of_error_has_an_exit_code_of_its_own() -> None:
         "ImageUnavailable": ExitCode.IMAGE_UNAVAILABLE,
         "FolderUnusable": ExitCode.FOLDER_UNUSABLE,
         "NameTaken": ExitCode.NAME_TAKEN,
+        "NotOwner": ExitCode.NOT_OWNER,
+        "UnusableSetting": ExitCode.USAGE,
         "NodeNotStarted": ExitCode.NODE_NOT_STARTED,
         "Locked": ExitCode.LOCKED,
         "NoSuchProject": ExitCode.NO_SUCH_PROJECT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -65,7 +66,8 @@ def test_the_second_is_told_who_holds_it_and_since_when(tmp_path: Path) -> None:
         assert first_line(holder) == "won"
         refused = refusal(tmp_path)
     pattern = (
-        rf"project pair is being changed by `orchestrate apply` \(process {holder.pid}, "
+        r"project pair is being changed by `orchestrate apply` "
+        rf"\(process {holder.pid} of {getpass.getuser()}, "
         r"since (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\)"
     )
     said = re.fullmatch(pattern, refused.what)
@@ -118,7 +120,7 @@ def test_of_twenty_at_once_exactly_one_wins_and_the_others_know_who(tmp_path: Pa
             context.__exit__(None, None, None)
     winners = [pid for pid, line in said.items() if line == "won"]
     assert len(winners) == 1
-    named = f"lost project pair is being changed by `orchestrate apply` (process {winners[0]}, "
+    named = f"lost project pair is being changed by `orchestrate apply` (process {winners[0]} of "
     assert [line for line in said.values() if line.startswith(named)] == [
         line for line in said.values() if line != "won"
     ]
@@ -130,8 +132,8 @@ UNSIGNED = [
     b"[]",
     b"\xff\xfe",
     b'{"pid": 1}',
-    b'{"pid": "x", "doing": "apply", "since": "now"}',
-    b'{"pid": 4000000000000000000000, "doing": "apply", "since": "now"}',
+    b'{"pid": "x", "user": "me", "doing": "apply", "since": "now"}',
+    b'{"pid": 4000000000000000000000, "user": "me", "doing": "apply", "since": "now"}',
 ]
 
 

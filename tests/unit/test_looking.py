@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.state import ForeignObject, ProjectSummary
 from tests.unit.desk import Desk, desk
 from tests.unit.fake_engine import LOCAL_LIKE, FakeEngine, Script, joined
 from tests.unit.workbench import PLAYBOOK
@@ -52,6 +53,7 @@ def status_of(desk: Desk, engine: FakeEngine) -> dict[str, Any]:
         "name": "pair",
         "engine": engine.traits.name,
         "playbook": str(desk.folder / "pair.yaml"),
+        "owner": None,
         "nodes": [
             {
                 "name": f"pair-node-{node.node_rank}",
@@ -94,6 +96,56 @@ def test_status_as_text(desk: Desk) -> None:
         "  pair-node-0  running for N s",
         "  pair-node-1  was killed by signal 9 (exit code 137)",
     ]
+
+
+def with_another_owners(desk: Desk) -> None:
+    """Have another owner's project on the desk's engine."""
+    desk.engine.rivals = (
+        ProjectSummary("lab", "/home/ada/lab.yaml", ("lab-node-0",), other_owner="1001"),
+    )
+    desk.engine.world.strangers = [
+        ForeignObject("container", "lab-node-0", "c" * 64, "lab", "1001"),
+    ]
+
+
+def test_status_says_whose_a_project_is_that_is_not_ours(desk: Desk) -> None:
+    with_another_owners(desk)
+    assert desk.run("status").out.splitlines() == [
+        "lab (docker)  /home/ada/lab.yaml  (owner 1001: not yours)",
+        "  lab-node-0",
+    ]
+    assert desk.run("status", "--json").document["projects"][0]["owner"] == "1001"
+
+
+def test_destroying_all_leaves_other_owners_projects_and_says_so(applied: Desk) -> None:
+    with_another_owners(applied)
+    said = applied.run("destroy", "--all")
+    assert said.code == 0
+    assert said.out.splitlines()[-1] == "left alone, as they are other owners': lab (docker)"
+    assert applied.engine.world.nodes == {}
+
+
+def test_without_a_name_only_our_own_projects_are_meant(applied: Desk) -> None:
+    with_another_owners(applied)
+    assert applied.run("destroy").code == 0
+    assert applied.engine.world.nodes == {}
+
+
+def test_another_owners_project_is_not_destroyed(desk: Desk) -> None:
+    with_another_owners(desk)
+    said = desk.run("destroy", "lab")
+    assert (said.code, said.err) == (
+        15,
+        "orchestrate: project lab is another owner's here: container lab-node-0 (cccccccccccc,"
+        " of project lab, owner 1001); choose another `name`, or set ORCHESTRATE_OWNER where you"
+        " share that project\n",
+    )
+
+
+def test_logs_of_another_owners_project_are_not_shown(desk: Desk) -> None:
+    with_another_owners(desk)
+    said = desk.run("logs", "lab")
+    assert (said.code, "there is no project lab here" in said.err) == (9, True)
 
 
 def test_status_of_nothing(desk: Desk) -> None:

@@ -330,14 +330,14 @@ def test_a_name_that_is_taken_is_refused_with_its_ids() -> None:
     world = World()
     world.strangers = [
         ForeignObject("container", "pair-node-0", "a" * 64, ""),
-        ForeignObject("container", "pair-node-1", "b" * 64, "other"),
+        ForeignObject("container", "pair-node-1", "b" * 64, "other", "1001"),
     ]
     world.add_network(f"{PROJECT}-net", project=None)
     assert refusal(desired_state(), world) == (
         NameTaken,
         "a name that the playbook needs is taken by "
         "container pair-node-0 (aaaaaaaaaaaa, not made by orchestrate), "
-        "container pair-node-1 (bbbbbbbbbbbb, of project other), "
+        "container pair-node-1 (bbbbbbbbbbbb, of project other, owner 1001), "
         "network pair-net (0001ffffffff, not made by orchestrate)",
         "rename or remove it, or choose another `name` in the playbook",
     )

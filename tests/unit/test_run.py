@@ -161,7 +161,7 @@ def test_the_lock_is_held_from_before_looking_to_the_end(bench: Bench) -> None:
 def test_a_locked_project_is_not_touched(bench: Bench) -> None:
     with project_lock(bench.folder / "locks", "docker", "pair", doing="destroy"):
         refused = bench.apply_refused(Locked)
-    assert f"`orchestrate destroy` (process {os.getpid()}, since " in refused.what
+    assert f"`orchestrate destroy` (process {os.getpid()} of " in refused.what
     assert (bench.engine.journal, bench.engine.num_looks, bench.events) == ([], 0, [])
 
 

@@ -293,6 +293,14 @@ def test_an_error_in_the_reader_is_raised_here() -> None:
     assert caught.value is error
 
 
+def test_a_bug_in_the_reader_is_raised_here_too() -> None:
+    post = Post({}, (Completed(),))
+    post.engine.failures["follow_logs"] = error = ZeroDivisionError("a bug")
+    with pytest.raises(ZeroDivisionError) as caught:
+        post.watch()
+    assert caught.value is error
+
+
 def test_an_error_while_asking_for_the_nodes_is_raised_and_ends_the_reader() -> None:
     post = Post({}, (Completed(),), tick_s=0.5)
     nodes = post.nodes

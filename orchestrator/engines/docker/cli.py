@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.errors import (
     AddressUnavailable,
     EngineFailed,
@@ -33,6 +34,8 @@ INSTALL_DOCKER = (
     "install Docker (`docker/setup.sh` does on Debian and Ubuntu) or use `--engine local`"
 )
 START_ENGINE = "start it (`docker/setup.sh` does on Debian and Ubuntu) or use `--engine local`"
+
+DEFAULT_DEADLINES = Deadlines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +164,11 @@ def _last_words(stderr: str) -> str:
 class DockerCli:
     """Runs docker commands; every one ends by its deadline, and its process with it."""
 
-    def __init__(self, prefix: Sequence[str] = ("docker",), *, deadline_s: float = 30.0) -> None:
+    def __init__(
+        self, prefix: Sequence[str] = ("docker",), *, deadlines: Deadlines = DEFAULT_DEADLINES
+    ) -> None:
         self.prefix = tuple(prefix)
-        self.deadline_s = deadline_s
+        self.deadlines = deadlines
 
     def call(self, *args: str, doing: str, deadline_s: float | None = None) -> str:
         """Run one command and return its standard output.
@@ -179,7 +184,7 @@ class DockerCli:
 
     def attempt(self, *args: str, deadline_s: float | None = None) -> tuple[int, str, str]:
         """Run one command; return exit code, stdout and stderr."""
-        deadline_s = self.deadline_s if deadline_s is None else deadline_s
+        deadline_s = self.deadlines.answer_s if deadline_s is None else deadline_s
         with self._started(args) as child:
             try:
                 out, err = child.communicate(timeout=deadline_s)
@@ -213,7 +218,7 @@ class DockerCli:
         try:
             yield child
         finally:
-            _end_session(child)
+            end_session(child)
 
     def inspect(self, kind: str, names: Sequence[str], *, doing: str) -> list[dict[str, Any]]:
         """`docker KIND inspect NAME…` in one process; names that are not there are left out."""
@@ -225,7 +230,7 @@ class DockerCli:
         return parse_objects(out, doing)
 
 
-def _end_session(child: subprocess.Popen[bytes]) -> None:
+def end_session(child: subprocess.Popen[bytes]) -> None:
     """Kill a command that has not ended, with whatever it started, and let go of its pipes."""
     if child.returncode is None:
         with suppress(ProcessLookupError):
@@ -236,16 +241,23 @@ def _end_session(child: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
+def is_missing(text: str) -> bool:
+    """True when docker says that an object is not there, or is about to go."""
+    return bool(_MISSING.search(text))
+
+
 # Not any "no such …": a daemon whose host has no address is "no such host".
 _MISSING = re.compile(
-    r"no such (object|container|image|network)\b|network .* not found", re.IGNORECASE
+    r"no such (object|container|image|network)\b|network .* not found"
+    r"|dead or marked for removal",
+    re.IGNORECASE,
 )
 
 
 def _only_missing(stderr: str) -> bool:
     """True when every complaint is that an object is not there."""
     lines = [line for line in stderr.splitlines() if line.strip()]
-    return bool(lines) and all(_MISSING.search(line) for line in lines)
+    return bool(lines) and all(is_missing(line) for line in lines)
 
 
 def parse_objects(out: str, doing: str) -> list[dict[str, Any]]:

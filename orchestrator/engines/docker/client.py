@@ -18,41 +18,40 @@ if TYPE_CHECKING:
     from python_on_whales import DockerClient
     from python_on_whales.exceptions import DockerException
 
-CALL_DEADLINE_S = 60.0
-
 _ENDED_BY_TIMEOUT = frozenset({124, 137})
 
 
-def make_client(prefix: Sequence[str]) -> DockerClient:
+def make_client(prefix: Sequence[str], deadline_s: float) -> DockerClient:
     """A client for the engine that `prefix` talks to, every call of it bounded by `timeout`."""
     from python_on_whales import DockerClient
 
-    return DockerClient(client_call=[*_deadline_prefix(), *prefix])
+    return DockerClient(client_call=[*_deadline_prefix(deadline_s), *prefix])
 
 
-def _deadline_prefix() -> list[str]:
+def _deadline_prefix(deadline_s: float) -> list[str]:
     """`timeout` in front of docker bounds each call and keeps a Ctrl-C from reaching it.
 
     macOS has none unless coreutils are installed; there a call is as patient as docker.
     """
     found = shutil.which("timeout") or shutil.which("gtimeout")
-    return [found, "--kill-after=2", f"{CALL_DEADLINE_S:g}"] if found else []
+    return [found, "--kill-after=1", f"{deadline_s:g}"] if found else []
 
 
 @contextmanager
-def typed(doing: str, *, about: str = "") -> Iterator[None]:
+def typed(doing: str, *, about: str, deadline_s: float) -> Iterator[None]:
     """Turn what python-on-whales raises inside the block into our types.
 
     Args:
         doing: what is tried, for the message.
         about: name of the object that it is tried on.
+        deadline_s: what the client was made with.
     """
     from python_on_whales import ClientNotFoundError, DockerException
 
     try:
         yield
     except DockerException as exc:
-        error = _mapped(exc, doing)
+        error = _mapped(exc, doing, deadline_s)
         error.about = about
         raise error from exc
     except UnicodeDecodeError as exc:
@@ -63,10 +62,10 @@ def typed(doing: str, *, about: str = "") -> Iterator[None]:
         ) from exc
 
 
-def _mapped(error: DockerException, doing: str) -> OrchestrateError:
+def _mapped(error: DockerException, doing: str, deadline_s: float) -> OrchestrateError:
     if error.return_code in _ENDED_BY_TIMEOUT:
         return EngineUnavailable(
-            f"{doing}: docker did not answer within {CALL_DEADLINE_S:g} s",
+            f"{doing}: docker did not answer within {deadline_s:g} s",
             fix="see whether the engine is overloaded or hangs (`docker info`)",
         )
     return to_error(error.stderr or "", doing)

@@ -27,7 +27,7 @@ def make_reader(cli: DockerCli) -> Reader:
     """
     path = socket_path(os.environ)
     if path and shutil.which(cli.prefix[0]) and _accepts(path):
-        return SocketReader(path, deadline_s=cli.deadline_s)
+        return SocketReader(path, deadlines=cli.deadlines)
     return CliReader(cli)
 
 
@@ -42,6 +42,19 @@ def socket_path(environ: Mapping[str, str]) -> Path | None:
         return Path(path) if host.startswith(_UNIX) and path.startswith("/") else None
     context = environ.get("DOCKER_CONTEXT") or _configured_context(environ)
     return DEFAULT_SOCKET if context in {"", "default"} else None
+
+
+def endpoint(environ: Mapping[str, str]) -> str:
+    """Tells one engine from another in a lock's name; empty for the usual one.
+
+    Two names of one engine are two endpoints, but for paths that lead to the same socket.
+    """
+    path = socket_path(environ)
+    if path is not None:
+        found = os.path.realpath(path)
+        return "" if found == os.path.realpath(DEFAULT_SOCKET) else found
+    context = environ.get("DOCKER_CONTEXT") or _configured_context(environ)
+    return environ.get("DOCKER_HOST") or f"context {context}"
 
 
 def _configured_context(environ: Mapping[str, str]) -> str | None:

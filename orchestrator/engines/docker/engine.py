@@ -9,31 +9,30 @@ import costs as much as ten docker calls. What only looks goes through a `Reader
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.engines.base import OnLine, OnLog, Query
 from orchestrator.engines.docker.cli import DockerCli, to_error
-from orchestrator.engines.docker.client import CALL_DEADLINE_S, make_client, typed
-from orchestrator.engines.docker.endpoint import make_reader
-from orchestrator.engines.docker.inspection import (
-    image_from_inspect,
-    is_ours,
-    network_from_inspect,
-    node_from_inspect,
-)
+from orchestrator.engines.docker.client import make_client, typed
+from orchestrator.engines.docker.deadlines import deadlines_from
+from orchestrator.engines.docker.endpoint import endpoint, make_reader
+from orchestrator.engines.docker.inspection import image_from_inspect
 from orchestrator.engines.docker.options import create_options
+from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.reading import Filter, Reader, Starter
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
 from orchestrator.images.command import Limits as StreamLimits
 from orchestrator.images.command import stream
 from orchestrator.state import (
-    LABEL_PLAYBOOK,
+    LABEL_OWNER,
     LABEL_PROJECT,
     EngineTraits,
     ForeignObject,
@@ -74,14 +73,21 @@ class DockerEngine:
     Args:
         cache_dir: where image builds keep wheels and their log.
         reader: how to look at the engine; None: the quickest way that leads to it.
+        owner: whose objects are ours; None: as the environment says.
+
+    Raises:
+        UnusableSetting: the environment's deadline means nothing.
     """
 
-    traits = TRAITS
-
-    def __init__(self, *, cache_dir: Path, reader: Reader | None = None) -> None:
-        self._cli = DockerCli()
+    def __init__(
+        self, *, cache_dir: Path, reader: Reader | None = None, owner: str | None = None
+    ) -> None:
+        self._deadlines = deadlines_from(os.environ)
+        self._cli = DockerCli(deadlines=self._deadlines)
         self._cache_dir = cache_dir
         self._given_reader = reader
+        self._ownership = Ownership(owner or owner_of(os.environ))
+        self.traits = replace(TRAITS, endpoint=endpoint(os.environ))
 
     @cached_property
     def _reader(self) -> Reader:
@@ -96,30 +102,31 @@ class DockerEngine:
             image = pool.submit(self._observe_image, query.image_tag)
             networks = pool.submit(self._observe_networks, query)
             containers = reader.containers(_wanted(query))
-            nodes = _ours(containers, query.project)
             found_networks, foreign_networks = networks.result()
             return ObservedState(
                 project=query.project,
                 image=image.result(),
                 networks=found_networks,
-                nodes=nodes,
-                foreign=(*_foreign_containers(containers, query), *foreign_networks),
+                nodes=self._ownership.nodes(containers, query.project),
+                foreign=(
+                    *self._ownership.foreign_containers(containers, query),
+                    *foreign_networks,
+                ),
             )
 
     def observe_nodes(self, project: str) -> tuple[ObservedNode, ...]:
         """See `Engine.observe_nodes`."""
         with _understood("looking at nodes"):
-            return _ours(self._reader.containers([_of_project(project)]), project)
+            containers = self._reader.containers([_of_project(project)])
+            return self._ownership.nodes(containers, project)
 
     def projects(self) -> tuple[ProjectSummary, ...]:
         """See `Engine.projects`."""
         with _understood("looking for projects"):
-            found = self._reader.containers([("label", LABEL_PROJECT)])
-            containers = [each for each in found if is_ours(each)]
-            networks = map(network_from_inspect, self._reader.networks(LABEL_PROJECT))
-            names = {_label(each, LABEL_PROJECT) for each in containers}
-            names |= {network.project for network in networks if network.project}
-            return tuple(_summary(name, containers) for name in sorted(names))
+            return self._ownership.summaries(
+                self._reader.containers([("label", LABEL_PROJECT)]),
+                self._reader.networks(LABEL_PROJECT),
+            )
 
     def _observe_image(self, tag: str | None) -> ObservedImage | None:
         found = self._reader.image(tag) if tag else None
@@ -128,15 +135,8 @@ class DockerEngine:
     def _observe_networks(
         self, query: Query
     ) -> tuple[tuple[ObservedNetwork, ...], tuple[ForeignObject, ...]]:
-        """The project's networks and the one it names; a clash of names comes second."""
         found = self._reader.networks(f"{LABEL_PROJECT}={query.project}", query.network)
-        networks = tuple(network_from_inspect(each) for each in found)
-        foreign = tuple(
-            ForeignObject("network", each.name, each.id, each.project or "")
-            for each in networks
-            if each.project != query.project and not query.network_is_external
-        )
-        return networks, foreign
+        return self._ownership.networks(found, query)
 
     # -- images ----------------------------------------------------------------
 
@@ -166,7 +166,8 @@ class DockerEngine:
         self._cli.call(
             "network", "create", "--driver", "bridge",
             *(["--internal"] if network.internal else []),
-            "--label", f"{LABEL_PROJECT}={project}", network.name,
+            "--label", f"{LABEL_PROJECT}={project}",
+            "--label", f"{LABEL_OWNER}={self._ownership.owner}", network.name,
             doing=f"creating network {network.name}",
         )  # fmt: skip
 
@@ -201,17 +202,20 @@ class DockerEngine:
         _in_parallel(launch, nodes)
 
     def _create_node(self, node: NodeSpec, identity: RunIdentity) -> None:
-        with typed(f"creating node {node.name}", about=node.name):
-            self._client.container.create(
-                node.image or "", list(node.command), **create_options(node, identity)
-            )
+        with self._typed("creating", node):
+            options = create_options(node, identity, self._ownership.owner)
+            self._client.container.create(node.image or "", list(node.command), **options)
 
     def _start_node(self, node: NodeSpec) -> None:
         if isinstance(self._reader, Starter):
             self._start_by(self._reader, node)
             return
-        with typed(f"starting node {node.name}", about=node.name):
+        with self._typed("starting", node):
             self._client.container.start(node.name)
+
+    def _typed(self, doing: str, node: NodeSpec) -> AbstractContextManager[None]:
+        deadline_s = self._deadlines.change_s
+        return typed(f"{doing} node {node.name}", about=node.name, deadline_s=deadline_s)
 
     def _start_by(self, starter: Starter, node: NodeSpec) -> None:
         try:
@@ -222,7 +226,7 @@ class DockerEngine:
 
     @cached_property
     def _client(self) -> DockerClient:
-        return make_client(self._cli.prefix)
+        return make_client(self._cli.prefix, self._deadlines.change_s)
 
     def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
         """See `Engine.stop_nodes`: one signal call for all, so the grace is waited for once."""
@@ -236,14 +240,18 @@ class DockerEngine:
         self._cli.attempt("kill", "--signal", "TERM", *active)
         if not self._reader.have_exited(active, within_s=grace_s):
             self._cli.attempt("kill", *active)
-            self._reader.have_exited(active, within_s=CALL_DEADLINE_S)
+            self._reader.have_exited(active, within_s=self._deadlines.change_s)
 
     def remove_nodes(self, nodes: Sequence[ObservedNode]) -> None:
         """See `Engine.remove_nodes`: one call, which docker carries out side by side."""
         if not nodes:
             return
         code, _, err = self._cli.attempt(
-            "rm", "--force", "--volumes", *(node.id for node in nodes), deadline_s=300
+            "rm",
+            "--force",
+            "--volumes",
+            *(node.id for node in nodes),
+            deadline_s=self._deadlines.bulk_s,
         )
         complaints = [line for line in err.splitlines() if not _is_gone(line)]
         if code != 0 and complaints:
@@ -293,40 +301,6 @@ def _wanted(query: Query) -> list[Filter]:
         # One filter for all names: a regular expression on their common stem.
         filters.append(("name", f"^/?{query.project}-node-[0-9]+$"))
     return filters
-
-
-def _ours(containers: Iterable[dict[str, Any]], project: str) -> tuple[ObservedNode, ...]:
-    nodes = [
-        node_from_inspect(each)
-        for each in containers
-        if _label(each, LABEL_PROJECT) == project and is_ours(each)
-    ]
-    return tuple(sorted(nodes, key=lambda node: (node.node_rank, node.id)))
-
-
-def _foreign_containers(
-    containers: Iterable[dict[str, Any]], query: Query
-) -> tuple[ForeignObject, ...]:
-    names = set(query.node_names)
-    return tuple(
-        ForeignObject("container", name, each["Id"], _label(each, LABEL_PROJECT))
-        for each in containers
-        if (name := each["Name"].lstrip("/")) in names
-        and _label(each, LABEL_PROJECT) != query.project
-    )
-
-
-def _label(container: dict[str, Any], label: str) -> str:
-    return str((container["Config"].get("Labels") or {}).get(label, ""))
-
-
-def _summary(project: str, containers: Iterable[dict[str, Any]]) -> ProjectSummary:
-    mine = [each for each in containers if _label(each, LABEL_PROJECT) == project]
-    return ProjectSummary(
-        name=project,
-        playbook=next((_label(each, LABEL_PLAYBOOK) for each in mine), ""),
-        node_names=tuple(sorted(each["Name"].lstrip("/") for each in mine)),
-    )
 
 
 def _is_gone(line: str) -> bool:

@@ -46,19 +46,19 @@ def parse_time(text: str) -> float | None:
     return moment.timestamp() + float(f"0.{fraction or 0}")
 
 
-def is_ours(inspected: Json) -> bool:
+def is_node(inspected: Json) -> bool:
     """True when a container carries every label that a node needs to be told apart.
 
     Anybody can put labels on a container: what `_spec` reads from them is checked here.
     """
-    labels = _labels(inspected)
+    labels = container_labels(inspected)
     counts = (labels.get(LABEL_NODE_RANK, ""), labels.get(LABEL_NUM_RANKS, "1"))
     return LABEL_PROJECT in labels and all(_COUNT.fullmatch(count) for count in counts)
 
 
 def node_from_inspect(inspected: Json) -> ObservedNode:
-    """One container that `is_ours` as an observed node."""
-    labels, state = _labels(inspected), inspected["State"]
+    """One container that `is_node` as an observed node."""
+    labels, state = container_labels(inspected), inspected["State"]
     return ObservedNode(
         id=inspected["Id"],
         spec=_spec(inspected, labels),
@@ -81,8 +81,14 @@ def _count(text: str) -> int:
     return int(text) if _COUNT.fullmatch(text) else 0
 
 
-def _labels(inspected: Json) -> dict[str, str]:
+def container_labels(inspected: Json) -> dict[str, str]:
+    """A container's labels."""
     return inspected["Config"].get("Labels") or {}
+
+
+def network_labels(inspected: Json) -> dict[str, str]:
+    """A network's labels."""
+    return inspected.get("Labels") or {}
 
 
 def _status(status: str) -> NodeStatus:
@@ -184,11 +190,11 @@ def image_from_inspect(inspected: Json, tag: str) -> ObservedImage:
     )
 
 
-def network_from_inspect(inspected: Json) -> ObservedNetwork:
-    """One network; `project` is None where it has no label of ours."""
+def network_from_inspect(inspected: Json, project: str | None) -> ObservedNetwork:
+    """One network; `project` is None where it is not ours."""
     return ObservedNetwork(
         id=inspected["Id"],
         name=inspected["Name"],
         internal=bool(inspected.get("Internal")),
-        project=(inspected.get("Labels") or {}).get(LABEL_PROJECT),
+        project=project,
     )

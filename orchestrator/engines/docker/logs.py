@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import selectors
 import shutil
 import subprocess
@@ -18,14 +19,12 @@ from threading import Event
 from typing import BinaryIO
 
 from orchestrator.engines.base import OnLog
+from orchestrator.engines.docker.cli import end_session, is_missing, to_error
 from orchestrator.engines.docker.stamps import StampedLines
 from orchestrator.engines.lines import CHUNK_BYTES
 from orchestrator.errors import EngineFailed, EngineUnavailable
 from orchestrator.loglines import LogEnd
 from orchestrator.state import ObservedNode
-
-COPY_DEADLINE_S = 300.0
-"""For one node's whole log, on either way to read."""
 
 _MIN_FREE_BYTES = 64 * 1024
 
@@ -59,17 +58,38 @@ class _Stream:
                 on_log(line)
         return bool(chunk)
 
+    def has_more(self, *, within_s: float) -> bool:
+        """Wait for what comes next, be it the end. Raises EngineUnavailable."""
+        waiting = select.poll()
+        waiting.register(self.output, select.POLLIN)
+        if not waiting.poll(within_s * 1000):
+            raise _silent(self.node, within_s)
+        return True
+
+    def expect_good_end(self, *, within_s: float) -> None:
+        """Raise what docker gave as the reason if it failed, but not that the node is gone."""
+        try:
+            code = self._process.wait(timeout=within_s)
+        except subprocess.TimeoutExpired as exc:
+            raise _silent(self.node, within_s) from exc
+        complaint = self._lines.complaint.decode(errors="replace")
+        if code != 0 and not is_missing(complaint):
+            raise to_error(complaint, f"reading the log of {self.node.name}")
+
     def close(self) -> None:
-        """End the process, if it has not ended, and reap it."""
-        self._process.kill()
-        self._process.wait()
+        """End the process, if it has not ended, with whatever it started."""
+        end_session(self._process)
         self.output.close()
 
 
 def follow(
-    prefix: Sequence[str], nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event
-) -> None:
-    """Hand over the nodes' lines as they come, until all have ended or `stop` is set."""
+    prefix: Sequence[str], nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event,
+    *, bulk_s: float
+) -> None:  # fmt: skip
+    """Hand over the nodes' lines as they come, until all have ended or `stop` is set.
+
+    `bulk_s` is the deadline for reading a whole log once more.
+    """
     selector = selectors.DefaultSelector()
     streams = [_Stream(prefix, node, follow=True) for node in nodes]
     try:
@@ -81,7 +101,8 @@ def follow(
                 if not stream.pump(on_log):
                     selector.unregister(stream.output)
                     # A follower may lose an unterminated last line (moby#43860): read once more.
-                    read(prefix, stream.node, on_log, skip=stream.num_lines)
+                    skip = stream.num_lines
+                    read(prefix, stream.node, on_log, deadline_s=bulk_s, skip=skip)
                     on_log(LogEnd(stream.node.node_rank))
     finally:
         selector.close()
@@ -89,21 +110,36 @@ def follow(
             stream.close()
 
 
-def read(prefix: Sequence[str], node: ObservedNode, on_log: OnLog, *, skip: int = 0) -> None:
-    """Hand over everything one node has written so far, past its first `skip` lines."""
+def read(
+    prefix: Sequence[str], node: ObservedNode, on_log: OnLog, *, deadline_s: float, skip: int = 0
+) -> None:
+    """Hand over everything one node has written so far, past its first `skip` lines.
+
+    Raises:
+        EngineUnavailable: docker was silent for `deadline_s`.
+        OrchestrateError: docker could not read the log; that it went with the node is no error.
+    """
     stream = _Stream(prefix, node, follow=False)
     try:
-        while stream.pump(on_log, skip=skip):
+        while stream.has_more(within_s=deadline_s) and stream.pump(on_log, skip=skip):
             pass
+        stream.expect_good_end(within_s=deadline_s)
     finally:
         stream.close()
 
 
-def copy(prefix: Sequence[str], node: ObservedNode, file: BinaryIO) -> None:
+def _silent(node: ObservedNode, deadline_s: float) -> EngineUnavailable:
+    return EngineUnavailable(
+        f"docker did not hand over the log of {node.name} within {deadline_s:g} s",
+        fix="see whether the engine is overloaded or hangs (`docker info`)",
+    )
+
+
+def copy(prefix: Sequence[str], node: ObservedNode, file: BinaryIO, *, deadline_s: float) -> None:
     """Have docker write one node's whole output into `file`.
 
     Raises:
-        EngineUnavailable: docker was not done by COPY_DEADLINE_S.
+        EngineUnavailable: docker was not done by the deadline.
         EngineFailed: docker could not hand it over.
         OSError: the disk is full.
     """
@@ -114,13 +150,11 @@ def copy(prefix: Sequence[str], node: ObservedNode, file: BinaryIO) -> None:
             stdout=file,
             stderr=subprocess.STDOUT,
             check=False,
-            timeout=COPY_DEADLINE_S,
+            timeout=deadline_s,
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as exc:
-        raise EngineUnavailable(
-            f"docker did not hand over the log of {node.name} within {COPY_DEADLINE_S:g} s"
-        ) from exc
+        raise _silent(node, deadline_s) from exc
     if done.returncode == 0:
         return
     if shutil.disk_usage(Path(file.name).parent).free < _MIN_FREE_BYTES:

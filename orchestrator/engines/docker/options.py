@@ -8,6 +8,7 @@ from orchestrator.identity import told_to_nodes
 from orchestrator.state import (
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
+    LABEL_OWNER,
     LABEL_PLAYBOOK,
     LABEL_PLAYBOOK_DIGEST,
     LABEL_PROJECT,
@@ -21,7 +22,7 @@ from orchestrator.state import (
 )
 
 
-def create_options(node: NodeSpec, identity: RunIdentity) -> dict[str, Any]:
+def create_options(node: NodeSpec, identity: RunIdentity, owner: str) -> dict[str, Any]:
     """What to give to `container.create` besides image and command."""
     options: dict[str, Any] = {
         "name": node.name,
@@ -29,7 +30,7 @@ def create_options(node: NodeSpec, identity: RunIdentity) -> dict[str, Any]:
         "pull": "never",
         "init": True,  # reaps orphans and passes SIGTERM on, which PID 1 would ignore
         "envs": {**dict(node.env), **told_to_nodes(identity)},
-        "labels": _labels(node, identity),
+        "labels": _labels(node, identity, owner),
         "log_driver": "json-file",
         "mounts": [_mount(m.source, m.target, m.read_only) for m in node.mounts],
     }
@@ -72,9 +73,10 @@ def _ulimits(memlock_bytes: int | None) -> list[str] | None:
     return None if memlock_bytes is None else [f"memlock={memlock_bytes}"]
 
 
-def _labels(node: NodeSpec, identity: RunIdentity) -> dict[str, str]:
+def _labels(node: NodeSpec, identity: RunIdentity, owner: str) -> dict[str, str]:
     return {
         LABEL_PROJECT: identity.project,
+        LABEL_OWNER: owner,
         LABEL_NODE_RANK: str(node.node_rank),
         LABEL_NUM_RANKS: str(node.num_ranks),
         LABEL_RUN_ID: identity.run_id,

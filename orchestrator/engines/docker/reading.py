@@ -107,14 +107,15 @@ class CliReader:
 
     def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
         """See `Engine.follow_logs`: a process per node."""
-        logs.follow(self._cli.prefix, nodes, on_log, stop)
+        logs.follow(self._cli.prefix, nodes, on_log, stop, bulk_s=self._cli.deadlines.bulk_s)
 
     def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
         """See `Engine.read_logs`: a process per node, a few at once."""
+        bulk_s = self._cli.deadlines.bulk_s
 
         def read(node: ObservedNode) -> list[LogLine | LogEnd]:
             lines: list[LogLine | LogEnd] = []
-            logs.read(self._cli.prefix, node, lines.append)
+            logs.read(self._cli.prefix, node, lines.append, deadline_s=bulk_s)
             if not node.is_active:
                 lines.append(LogEnd(node.node_rank))
             return lines
@@ -126,4 +127,4 @@ class CliReader:
 
     def copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
         """See `Reader.copy_log`."""
-        logs.copy(self._cli.prefix, node, file)
+        logs.copy(self._cli.prefix, node, file, deadline_s=self._cli.deadlines.bulk_s)

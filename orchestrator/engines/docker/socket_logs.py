@@ -18,7 +18,6 @@ from typing import BinaryIO
 from orchestrator.engines.base import OnLog
 from orchestrator.engines.docker.frames import COMPLAINT, Frames, NotFrames, StampedRecords
 from orchestrator.engines.docker.http_codec import Answer
-from orchestrator.engines.docker.logs import COPY_DEADLINE_S
 from orchestrator.engines.docker.wire import OK, Errand, Wire, connected, no_engine, refusal
 from orchestrator.errors import EngineFailed
 from orchestrator.loglines import LogEnd
@@ -109,8 +108,17 @@ class _Followed:
         return not stream.answer.is_whole
 
 
-def follow(errand: Errand, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
+def follow(
+    errand: Errand, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event, *, bulk_s: float
+) -> None:
     """Hand over the nodes' lines as they come, until all have ended or `stop` is set.
+
+    Args:
+        errand: whom to ask; its deadline is for each log's beginning.
+        nodes: whose logs.
+        on_log: gets the lines.
+        stop: ends it.
+        bulk_s: deadline for reading a whole log once more.
 
     Raises:
         EngineUnavailable: a log did not begin to come by the errand's deadline, or was cut.
@@ -125,7 +133,7 @@ def follow(errand: Errand, nodes: Sequence[ObservedNode], on_log: OnLog, stop: E
             for key, _ in selector.select(timeout=_TURN_S):
                 if not key.data.pump():
                     selector.unregister(key.fileobj)
-                    _conclude(errand, key.data, on_log)
+                    _conclude(replace(errand, deadline_s=bulk_s), key.data, on_log)
             if time.monotonic() > give_up_at_s:
                 _expect_all_begun(errand, selector)
 
@@ -143,9 +151,8 @@ def _conclude(errand: Errand, followed: _Followed, on_log: OnLog) -> None:
     20 nodes on Docker 20.10). Its last record alone tells, without reading a long log again.
     """
     lines, node = followed.lines, followed.node
-    again = replace(errand, deadline_s=COPY_DEADLINE_S)
-    if _last_record(again, node) != lines.last_record:
-        read(again, node, on_log, skip=lines.num_lines)
+    if _last_record(errand, node) != lines.last_record:
+        read(errand, node, on_log, skip=lines.num_lines)
     on_log(LogEnd(node.node_rank))
 
 

@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from orchestrator.engines.base import OnLog
 from orchestrator.engines.docker import socket_logs
-from orchestrator.engines.docker.cli import parse_objects
-from orchestrator.engines.docker.logs import COPY_DEADLINE_S
+from orchestrator.engines.docker.cli import DEFAULT_DEADLINES, parse_objects
+from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.reading import Filter, Json
 from orchestrator.engines.docker.wire import OK, Errand, Wire, connected, refusal
 from orchestrator.errors import EngineFailed, EngineUnavailable
@@ -27,15 +27,14 @@ from orchestrator.state import ObservedNode
 
 GONE = 404
 STARTED = frozenset({204, 304})
-START_DEADLINE_S = 60.0
 
 
 class SocketReader:
     """A `Reader` and `Starter` that asks the engine itself."""
 
-    def __init__(self, path: Path, *, deadline_s: float = 30.0) -> None:
+    def __init__(self, path: Path, *, deadlines: Deadlines = DEFAULT_DEADLINES) -> None:
         self._path = path
-        self._deadline_s = deadline_s
+        self._deadlines = deadlines
 
     def containers(self, filters: Sequence[Filter]) -> list[Json]:
         """See `Reader.containers`: all over one connection."""
@@ -79,7 +78,7 @@ class SocketReader:
 
     def start(self, name: str) -> None:
         """See `Starter.start`."""
-        errand = Errand(self._path, f"starting node {name}", START_DEADLINE_S)
+        errand = Errand(self._path, f"starting node {name}", self._deadlines.change_s)
         with connected(errand) as wire:
             status, body = wire.ask(f"/containers/{quote(name)}/start", method="POST")
         if status not in STARTED:
@@ -87,7 +86,8 @@ class SocketReader:
 
     def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
         """See `Engine.follow_logs`: a connection per node."""
-        socket_logs.follow(self._errand("following logs"), nodes, on_log, stop)
+        bulk_s = self._deadlines.bulk_s
+        socket_logs.follow(self._errand("following logs"), nodes, on_log, stop, bulk_s=bulk_s)
 
     def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
         """See `Engine.read_logs`."""
@@ -101,10 +101,10 @@ class SocketReader:
         socket_logs.copy(self._log_errand(node), node, file)
 
     def _errand(self, doing: str) -> Errand:
-        return Errand(self._path, doing, self._deadline_s)
+        return Errand(self._path, doing, self._deadlines.answer_s)
 
     def _log_errand(self, node: ObservedNode) -> Errand:
-        return Errand(self._path, f"reading the log of {node.name}", COPY_DEADLINE_S)
+        return Errand(self._path, f"reading the log of {node.name}", self._deadlines.bulk_s)
 
 
 def _wait_for_exit(wire: Wire, id_: str) -> None:

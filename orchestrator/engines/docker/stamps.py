@@ -15,6 +15,8 @@ from orchestrator.loglines import LogLine
 
 RECORD_BYTES = 16 * 1024
 
+COMPLAINT_BYTES = 500
+
 _STAMP_BYTES = 40  # an RFC 3339 time with nanoseconds and a zone fits
 
 
@@ -33,6 +35,8 @@ class StampedLines:
         self._starts_line = True
         self._is_complaint = False
         self._at_s = 0.0
+        self.complaint = b""
+        """The start of what docker said last that was not the node's."""
 
     def feed(self, chunk: bytes) -> Iterator[LogLine]:
         """Take a chunk, give the lines it completes."""
@@ -84,6 +88,7 @@ class StampedLines:
 
     def _lines(self, text: bytes) -> Iterator[LogLine]:
         if self._is_complaint:
+            self.complaint = text[:COMPLAINT_BYTES] if text.strip() else self.complaint
             return
         for piece, continued in self._cutter.feed(text):
             yield LogLine(self._node_rank, self._at_s, piece, continued)

@@ -16,6 +16,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -67,10 +68,9 @@ class LocalEngine:
         root: the folder that holds all projects; None: `default_root` of the environment.
     """
 
-    traits = TRAITS
-
     def __init__(self, root: Path | None = None) -> None:
         self._root = (root or default_root(os.environ)).absolute()
+        self.traits = replace(TRAITS, endpoint=os.path.realpath(self._root))
 
     # -- looking ---------------------------------------------------------------
 

@@ -39,7 +39,7 @@ def observe_nodes(folders: Iterable[NodeFolder]) -> tuple[ObservedNode, ...]:
 def observe_foreign(folders: Iterable[NodeFolder], query: Query) -> tuple[ForeignObject, ...]:
     """What stands where a node that the query names would be, and is not ours."""
     return tuple(
-        ForeignObject("node", folder.node_name, str(folder.path), "")
+        ForeignObject("node", folder.node_name, str(folder.path))
         for folder in folders
         if folder.node_name in query.node_names and is_foreign(folder)
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.docker.cli import DockerCli, parse_objects
+from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.errors import EngineFailed, EngineUnavailable, NameTaken
 
 Docker = Callable[[str], DockerCli]
@@ -24,7 +25,7 @@ def docker(tmp_path: Path) -> Docker:
         path = tmp_path / "docker"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
-        return DockerCli((str(path),), deadline_s=20.0)
+        return DockerCli((str(path),), deadlines=Deadlines(20.0))
 
     return make
 

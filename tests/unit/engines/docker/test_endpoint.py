@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.docker.cli import DockerCli
-from orchestrator.engines.docker.endpoint import make_reader, socket_path
+from orchestrator.engines.docker.endpoint import endpoint, make_reader, socket_path
 from orchestrator.engines.docker.reading import CliReader
 from orchestrator.engines.docker.socket_reader import SocketReader
 
@@ -58,6 +58,23 @@ def test_what_the_configuration_says(tmp_path: Path, config: str, expected: Path
     assert socket_path({"HOME": str(tmp_path)}) == expected
     # What is named in the environment goes before it.
     assert socket_path({"HOME": str(tmp_path), "DOCKER_CONTEXT": "default"}) == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, ""),
+        ({"DOCKER_HOST": "unix:///var/run/docker.sock"}, ""),
+        ({"DOCKER_CONTEXT": "default"}, ""),
+        ({"DOCKER_HOST": "unix:///run/other/../rootless.sock"}, "/run/rootless.sock"),
+        ({"DOCKER_HOST": "tcp://far:2376"}, "tcp://far:2376"),
+        ({"DOCKER_CONTEXT": "far"}, "context far"),
+    ],
+)
+def test_each_engine_has_a_lock_of_its_own(
+    tmp_path: Path, environ: dict[str, str], expected: str
+) -> None:
+    assert endpoint({"HOME": str(tmp_path)} | environ) == expected
 
 
 def test_a_socket_that_accepts_is_read_from(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestrator.engines.docker.inspection import (
     image_from_inspect,
-    is_ours,
+    is_node,
     network_from_inspect,
     node_from_inspect,
     parse_time,
@@ -118,7 +118,7 @@ NODES: dict[str, ObservedNode] = {
 @pytest.mark.parametrize("name", NODES)
 def test_a_container_as_a_node(name: str) -> None:
     found = capture(name)
-    assert (is_ours(found), node_from_inspect(found)) == (True, NODES[name])
+    assert (is_node(found), node_from_inspect(found)) == (True, NODES[name])
 
 
 def test_running_nodes_have_started() -> None:
@@ -137,7 +137,7 @@ def test_running_nodes_have_started() -> None:
 
 def test_a_container_with_nothing_set_is_read_as_the_engines_defaults() -> None:
     found = capture("plain")
-    assert not is_ours(found)
+    assert not is_node(found)
     found["Config"]["Labels"] = {"orchestrate.project": "x", "orchestrate.node_rank": "0"}
     assert node_from_inspect(found).spec == NodeSpec(
         node_rank=0,
@@ -230,14 +230,14 @@ LABELS: list[tuple[dict[str, str] | None, bool]] = [
 def test_only_labels_that_can_be_read_make_a_node(
     labels: dict[str, str] | None, ours: bool
 ) -> None:
-    assert is_ours({"Config": {"Labels": labels}}) is ours
+    assert is_node({"Config": {"Labels": labels}}) is ours
 
 
 @given(st.dictionaries(st.sampled_from(sorted(OURS)), st.text(max_size=9)))
-def test_a_container_that_is_ours_can_always_be_read(labels: dict[str, str]) -> None:
+def test_a_container_that_is_node_can_always_be_read(labels: dict[str, str]) -> None:
     found = capture("running")
     found["Config"]["Labels"] = labels
-    if is_ours(found):
+    if is_node(found):
         assert node_from_inspect(found).node_rank == int(labels["orchestrate.node_rank"])
 
 
@@ -259,7 +259,8 @@ def test_an_image_without_defaults() -> None:
 
 def test_networks_ours_and_not_ours() -> None:
     plain = capture("network-plain")
-    assert [network_from_inspect(each) for each in (capture("network"), plain)] == [
+    found = [network_from_inspect(capture("network"), "utest"), network_from_inspect(plain, None)]
+    assert found == [
         ObservedNetwork(NETWORK_ID, "utest-net", True, "utest"),
         ObservedNetwork(plain["Id"], "utest-other", False, None),
     ]

@@ -42,6 +42,7 @@ FULL = NodeSpec(
 def labels(node: NodeSpec) -> dict[str, str]:
     return {
         "orchestrate.project": "pair",
+        "orchestrate.owner": "1000",
         "orchestrate.node_rank": str(node.node_rank),
         "orchestrate.num_ranks": str(node.num_ranks),
         "orchestrate.run_id": "run-7",
@@ -54,7 +55,7 @@ def labels(node: NodeSpec) -> dict[str, str]:
 
 
 def test_a_node_with_everything() -> None:
-    assert create_options(FULL, IDENTITY) == {
+    assert create_options(FULL, IDENTITY, "1000") == {
         "name": "pair-node-1",
         "hostname": "pair-node-1",
         "pull": "never",
@@ -81,7 +82,7 @@ def test_a_node_with_everything() -> None:
 
 
 def test_a_node_with_nothing() -> None:
-    assert create_options(BARE, IDENTITY) == {
+    assert create_options(BARE, IDENTITY, "1000") == {
         "name": "pair-node-0",
         "hostname": "pair-node-0",
         "pull": "never",
@@ -104,7 +105,7 @@ def test_gpus_go_by_uuid_and_survive_dockers_csv(uuids: tuple[str, ...], gpus: s
 
 
 def test_a_confinement_that_confines_nothing() -> None:
-    options = create_options(replace(BARE, confinement=Confinement((), False)), IDENTITY)
+    options = create_options(replace(BARE, confinement=Confinement((), False)), IDENTITY, "1000")
     assert (options["cap_drop"], "security_options" in options) == ([], False)
 
 
@@ -118,5 +119,5 @@ def test_a_confinement_that_confines_nothing() -> None:
     ],
 )
 def test_paths_survive_dockers_csv(path: str, field: str) -> None:
-    options = create_options(replace(BARE, mounts=(Mount(path, "/x", True),)), IDENTITY)
+    options = create_options(replace(BARE, mounts=(Mount(path, "/x", True),)), IDENTITY, "1000")
     assert options["mounts"] == [["type=bind", field, "target=/x", "readonly"]]

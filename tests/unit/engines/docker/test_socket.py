@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.engines.base import Query
+from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.socket_reader import SocketReader
 from orchestrator.engines.docker.wire import Errand, Wire
@@ -118,7 +119,7 @@ def test_a_bad_engine_ends_in_a_typed_error_and_in_time(name: str) -> None:
     with stand_in_engine({"GET ": script}) as engine:
         began_s = time.monotonic()
         with pytest.raises(error) as caught:
-            SocketReader(engine.path, deadline_s=0.4).containers([("label", "x")])
+            SocketReader(engine.path, deadlines=Deadlines(0.4)).containers([("label", "x")])
         assert time.monotonic() - began_s < 2.0
     assert caught.value.what.startswith("looking at nodes: ")
     assert why in f"{caught.value.what}"

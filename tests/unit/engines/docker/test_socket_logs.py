@@ -7,10 +7,12 @@ import io
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.socket_reader import SocketReader
 from orchestrator.errors import EngineFailed, EngineUnavailable
@@ -53,7 +55,9 @@ def stamped(*records: bytes) -> bytes:
 
 def follow(engine: StandInEngine, *nodes: ObservedNode) -> list[LogLine | LogEnd]:
     found: list[LogLine | LogEnd] = []
-    SocketReader(engine.path, deadline_s=0.5).follow_logs(nodes, found.append, threading.Event())
+    SocketReader(engine.path, deadlines=Deadlines(0.5)).follow_logs(
+        nodes, found.append, threading.Event()
+    )
     return found
 
 
@@ -107,7 +111,7 @@ def test_a_node_that_speaks_is_heard_while_another_is_silent() -> None:
     with stand_in_engine(answers) as engine:
         began_s = time.monotonic()
         # The deadline is for the beginning of an answer: a silent node may be followed for days.
-        reader = SocketReader(engine.path, deadline_s=0.2)
+        reader = SocketReader(engine.path, deadlines=Deadlines(0.2))
         threading.Timer(0.6, stop.set).start()
         reader.follow_logs([node(0)], found.append, stop)
         assert (found, time.monotonic() - began_s >= 0.6) == ([], True)
@@ -158,20 +162,20 @@ def test_a_bad_engine_ends_in_a_typed_error_and_in_time(name: str) -> None:
     assert why in caught.value.what
 
 
-def test_a_log_that_stops_coming_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.engines.docker.socket_reader.COPY_DEADLINE_S", 0.3)
+IMPATIENT = partial(SocketReader, deadlines=Deadlines(0.03))
+"""Gives a log up after 0.3 s."""
+
+
+def test_a_log_that_stops_coming_is_given_up() -> None:
     stuck = hang_after(CHUNKED + b"%x\r\n" % 100 + stamped(b"one\n"))
     with stand_in_engine({"GET ": stuck}) as engine:
         with pytest.raises(EngineUnavailable, match=r"log of p-node-0: .* within 0\.3 s"):
-            read(engine, node())
+            IMPATIENT(engine.path).read_logs([node()], lambda _: None)
         with pytest.raises(EngineUnavailable, match=r"log of p-node-0: .* within 0\.3 s"):
-            SocketReader(engine.path).copy_log(node(), io.BytesIO())
+            IMPATIENT(engine.path).copy_log(node(), io.BytesIO())
 
 
-def test_who_reads_slowly_is_not_taken_for_an_engine_that_hangs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("orchestrator.engines.docker.socket_reader.COPY_DEADLINE_S", 0.3)
+def test_who_reads_slowly_is_not_taken_for_an_engine_that_hangs() -> None:
     # More than one read takes in, so that there is a wait after the slow reader's pause.
     log = [stamped(b"x" * 60_000 + b"\n"), stamped(b"y" * 60_000 + b"\n"), stamped(b"end\n")]
     found = []
@@ -181,7 +185,7 @@ def test_who_reads_slowly_is_not_taken_for_an_engine_that_hangs(
         time.sleep(0.2)
 
     with stand_in_engine({"GET ": chunked(*log)}) as engine:
-        SocketReader(engine.path).read_logs([node()], take)
+        IMPATIENT(engine.path).read_logs([node()], take)
     assert found == [line(b"x" * 60_000), line(b"y" * 60_000), line(b"end"), LogEnd(0)]
 
 
