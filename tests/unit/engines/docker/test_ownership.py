@@ -58,10 +58,8 @@ IN_THE_WAY = {
 def test_containers_in_our_way(case: str) -> None:
     (name, project, owner), expected = IN_THE_WAY[case]
     found = MINE.foreign_containers([container(name, project, owner)], QUERY)
-    foreign = (
-        [] if expected is None else [ForeignObject("container", name, f"id-{name}", *expected)]
-    )
-    assert list(found) == foreign
+    foreign = ForeignObject("container", name, f"id-{name}", *(expected or ()))
+    assert found == ((foreign,) if expected else ())
 
 
 def test_a_container_of_ours_whose_labels_were_spoiled_is_in_our_way() -> None:
