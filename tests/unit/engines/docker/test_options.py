@@ -100,8 +100,8 @@ def test_a_node_with_nothing() -> None:
 )
 def test_gpus_go_by_uuid_and_survive_dockers_csv(uuids: tuple[str, ...], gpus: str) -> None:
     node = replace(BARE, gpus=uuids, limits=Limits(memlock_bytes=UNLIMITED))
-    bare = create_options(BARE, IDENTITY) | {"labels": labels(node)}
-    assert create_options(node, IDENTITY) == bare | {"gpus": gpus, "ulimit": ["memlock=-1"]}
+    bare = create_options(BARE, IDENTITY, "1000") | {"labels": labels(node)}
+    assert create_options(node, IDENTITY, "1000") == bare | {"gpus": gpus, "ulimit": ["memlock=-1"]}
 
 
 def test_a_confinement_that_confines_nothing() -> None:
