@@ -5,6 +5,7 @@ Pure: reading files (the digest of a build's inputs) is the caller's part.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 
 from orchestrator.devices import backend, gpu_demand, gpu_env, memlock_bytes
@@ -12,9 +13,9 @@ from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.images.recipe import BuildRecipe
 from orchestrator.launcher import under_torchrun
 from orchestrator.playbook.loader import LoadedPlaybook
-from orchestrator.playbook.models import Playbook, Resources
+from orchestrator.playbook.models import PerNode, Playbook, Ranks, Resources
+from orchestrator.profiles import confinement_of, default_user, environment_of
 from orchestrator.state import (
-    Confinement,
     DesiredState,
     EngineTraits,
     ImageSpec,
@@ -94,13 +95,35 @@ def network_name(playbook: Playbook) -> str:
 
 
 def _refuse_what_is_missing(loaded: LoadedPlaybook, traits: EngineTraits) -> None:
-    if loaded.playbook.ranks.mounts and not traits.is_isolated:
-        fault = Fault(
-            str(loaded.path), 1, 1, "ranks.mounts",
-            f"the {traits.name} engine has no file system of its own to mount into",
-            "use --engine docker, or paths that exist on this machine",
-        )  # fmt: skip
-        raise InvalidPlaybook([fault])
+    if traits.is_isolated:
+        return
+    faults = []
+    if path := _path_of_mounts(loaded.playbook.ranks):
+        faults.append(
+            _fault(
+                loaded,
+                path,
+                f"the {traits.name} engine has no file system of its own to mount into",
+                "use --engine docker, or paths that exist on this machine",
+            )
+        )
+    if loaded.playbook.security.profile == "strict":
+        what = f"the {traits.name} engine cannot keep a node from anything"
+        fix = "use --engine docker, or profile: default"
+        faults.append(_fault(loaded, "security.profile", what, fix))
+    if faults:
+        raise InvalidPlaybook(faults)
+
+
+def _path_of_mounts(ranks: Ranks) -> str:
+    if ranks.mounts:
+        return "ranks.mounts"
+    given = (node for node, override in sorted(ranks.per_node.items()) if override.mounts)
+    return next((f"ranks.per_node.{node}.mounts" for node in given), "")
+
+
+def _fault(loaded: LoadedPlaybook, path: str, what: str, fix: str) -> Fault:
+    return Fault(str(loaded.path), 1, 1, path, what, fix)
 
 
 def _image(loaded: LoadedPlaybook, build_inputs: str | None) -> ImageSpec:
@@ -120,9 +143,7 @@ def _node(
 ) -> NodeSpec:
     playbook = loaded.playbook
     ranks = playbook.ranks
-    mounts = _mounts(loaded)
-    writable = any(not mount.read_only for mount in mounts)
-    user = ranks.user if ranks.user is not None else (writer if writable else None)
+    mounts = _mounts(loaded, node_rank)
     return NodeSpec(
         node_rank=node_rank,
         num_ranks=ranks.nproc_per_node,
@@ -132,26 +153,48 @@ def _node(
         env=_env(playbook, traits, node_rank),
         mounts=mounts,
         limits=_limits(playbook, node_rank) if traits.is_isolated else Limits(),
-        user=str(user) if user is not None and traits.is_isolated else None,
+        user=_user(loaded, mounts, writer) if traits.is_isolated else None,
         network=network_name(playbook) if traits.has_networks else None,
-        confinement=Confinement() if traits.is_isolated else None,
+        confinement=confinement_of(playbook.security) if traits.is_isolated else None,
         workdir=None if traits.is_isolated else str(loaded.folder),
     )
 
 
-def _mounts(loaded: LoadedPlaybook) -> tuple[Mount, ...]:
+def _mounts(loaded: LoadedPlaybook, node_rank: int) -> tuple[Mount, ...]:
+    ranks = loaded.playbook.ranks
+    given = {posixpath.normpath(mount.target): mount for mount in ranks.mounts}
+    given |= {posixpath.normpath(mount.target): mount for mount in _own(ranks, node_rank).mounts}
     return tuple(
         sorted(
             Mount(str((loaded.folder / mount.source).resolve()), mount.target, mount.read_only)
-            for mount in loaded.playbook.ranks.mounts
+            for mount in given.values()
         )
     )
+
+
+def _own(ranks: Ranks, node_rank: int) -> PerNode:
+    """What the playbook says of this node alone."""
+    return ranks.per_node.get(node_rank) or PerNode()
+
+
+def _user(loaded: LoadedPlaybook, mounts: tuple[Mount, ...], writer: str | None) -> str | None:
+    """Who runs a node: as given, else who must own what it writes, else as the profile says."""
+    playbook = loaded.playbook
+    if playbook.ranks.user is not None:
+        return str(playbook.ranks.user)
+    if not writer or all(mount.read_only for mount in mounts):
+        return default_user(playbook.security)
+    if playbook.security.profile == "strict" and writer.startswith("0:"):
+        what = "a mount is writable, so nodes would run as root, who runs this apply"
+        fix = "say who they run as, such as 1000:1000, or apply as another user"
+        raise InvalidPlaybook([_fault(loaded, "ranks.user", what, fix)])
+    return writer
 
 
 def _limits(playbook: Playbook, node_rank: int) -> Limits:
     ranks = playbook.ranks
     common = ranks.resources
-    own = ranks.per_node[node_rank].resources if node_rank in ranks.per_node else None
+    own = _own(ranks, node_rank).resources
     given = common.model_dump(exclude_unset=True)
     given |= own.model_dump(exclude_unset=True) if own else {}
     merged = Resources.model_construct(**{**common.model_dump(), **given})
@@ -171,8 +214,13 @@ def master_addr(playbook: Playbook, traits: EngineTraits) -> str:
 
 def _env(playbook: Playbook, traits: EngineTraits, node_rank: int) -> tuple[tuple[str, str], ...]:
     ranks = playbook.ranks
-    own = ranks.per_node[node_rank].env if node_rank in ranks.per_node else {}
-    return sorted_env(traits.node_env, ranks.env, own, _rendezvous_env(playbook, traits, node_rank))
+    return sorted_env(
+        traits.node_env,
+        environment_of(playbook.security),
+        ranks.env,
+        _own(ranks, node_rank).env,
+        _rendezvous_env(playbook, traits, node_rank),
+    )
 
 
 def _rendezvous_env(playbook: Playbook, traits: EngineTraits, node_rank: int) -> Mapping[str, str]:

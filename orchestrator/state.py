@@ -56,11 +56,20 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What a node is kept from doing."""
+    """What a node is kept from doing, and what loosens that.
+
+    `tmpfs` are the folders held in memory, each with its mount options. `cap_add` and
+    `security_opt` are asked for by no playbook: they are here to be found when they are set
+    by hand, such as `seccomp=unconfined`.
+    """
 
     cap_drop: tuple[str, ...] = ("ALL",)
     no_new_privileges: bool = True
     privileged: bool = False
+    read_only_root: bool = False
+    tmpfs: tuple[tuple[str, str], ...] = ()
+    cap_add: tuple[str, ...] = ()
+    security_opt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +123,27 @@ def spec_fields(spec: NodeSpec) -> dict[str, str]:
     if (memlock := spec.limits.memlock_bytes) is not None:
         fields["memlock"] = "unlimited" if memlock == UNLIMITED else _shown(memlock)
     if spec.confinement is not None:
-        fields["cap_drop"] = ",".join(spec.confinement.cap_drop)
-        fields["no_new_privileges"] = str(spec.confinement.no_new_privileges).lower()
-        fields["privileged"] = str(spec.confinement.privileged).lower()
+        fields |= _confinement_fields(spec.confinement)
     fields |= {f"env.{name}": value for name, value in spec.env}
     for mount in spec.mounts:
         fields[f"mounts.{mount.target}"] = f"{mount.source} ({'ro' if mount.read_only else 'rw'})"
     return fields
+
+
+def _confinement_fields(confinement: Confinement) -> dict[str, str]:
+    """What each profile sets is always there; what only one of them sets, where it is set."""
+    fields = {
+        "cap_drop": ",".join(confinement.cap_drop),
+        "no_new_privileges": str(confinement.no_new_privileges).lower(),
+        "privileged": str(confinement.privileged).lower(),
+    }
+    if confinement.read_only_root:
+        fields["read_only_root"] = "true"
+    if confinement.cap_add:
+        fields["cap_add"] = ",".join(confinement.cap_add)
+    if confinement.security_opt:
+        fields["security_opt"] = ",".join(confinement.security_opt)
+    return fields | {f"tmpfs.{target}": options for target, options in confinement.tmpfs}
 
 
 def _shown(number: float | None) -> str:

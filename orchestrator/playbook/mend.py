@@ -18,7 +18,6 @@ _STAND_IN: dict[str, object] = {
     "image": {"tag": "unnamed"},
     "ranks": {"nodes": 1, "command": ("unnamed",)},
 }
-_MOUNTS: Loc = ("ranks", "mounts")
 
 # Mappings of names to text.
 _NAMES: tuple[Loc, ...] = (("env",), ("args",))
@@ -51,7 +50,11 @@ class Mended:
 
 def has_stand_in(loc: Loc) -> bool:
     """True when the required keys of the mapping at `loc` have stand-ins."""
-    return loc in ((), ("image",), ("ranks",)) or loc[:-1] == _MOUNTS
+    return loc in ((), ("image",), ("ranks",)) or _is_mount(loc)
+
+
+def _is_mount(loc: Loc) -> bool:
+    return len(loc) > 2 and loc[0] == "ranks" and loc[-2] == "mounts"
 
 
 def mend(data: object, faulty: Iterable[Loc]) -> Mended:
@@ -83,7 +86,7 @@ def _cuts(faulty: Iterable[Loc]) -> _Cuts:
 def _without(value: object, at: Loc, cuts: _Cuts, mended: Mended) -> object:
     if isinstance(value, dict):
         rest = _mapping_without(value, at, cuts, mended)
-        return {**_mount_stand_in(at), **rest} if at[:-1] == _MOUNTS else rest
+        return {**_mount_stand_in(at), **rest} if _is_mount(at) else rest
     if isinstance(value, tuple):
         kept = tuple(index for index in range(len(value)) if cuts.get(index, {}) is not None)
         if len(kept) < len(value):

@@ -2,7 +2,8 @@
 
 Field names are the keys of the YAML, but for durations and sizes, whose attributes carry their
 unit: `within` -> `within_s`, `every` -> `every_s`, `delay` -> `delay_s`, `timeout` -> `timeout_s`,
-`memory` -> `memory_bytes`, `shm_size` -> `shm_bytes`. Seconds are floats, bytes are ints.
+`memory` -> `memory_bytes`, `shm_size` -> `shm_bytes`, `tmp_size` -> `tmp_bytes`. Seconds are
+floats, bytes are ints.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from orchestrator.playbook.health import (
 )
 from orchestrator.playbook.language import Duration, Section, Version
 from orchestrator.playbook.ranks import MAX_NODES, Mount, PerNode, Ranks, Resources
+from orchestrator.playbook.security import Security
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,39}$"
 NETWORK_NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$"
@@ -136,17 +138,6 @@ class Rendezvous(Section):
         validation_alias="timeout",
         description="How long a rank waits for the others before it gives up.",
         examples=["60s", "5m"],
-    )
-
-
-class Security(Section):
-    """How far nodes are locked in."""
-
-    profile: Literal["default"] = Field(
-        default="default",
-        description="`default`: all capabilities dropped, no new privileges, limits, no way out "
-        "of the network; an unmodified training script still works. Other profiles are planned.",
-        examples=["default"],
     )
 
 

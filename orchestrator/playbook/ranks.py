@@ -96,6 +96,13 @@ class PerNode(Section):
         "`ranks.resources`, the others stay.",
         examples=[{"cpus": 0.5}],
     )
+    mounts: tuple[Mount, ...] = Field(
+        default=(),
+        max_length=256,
+        description="Files and folders that this node sees besides those of `ranks.mounts`; the "
+        "same target here wins.",
+        examples=[[{"source": "./shard-1", "target": "/data"}]],
+    )
 
 
 class Ranks(Section):

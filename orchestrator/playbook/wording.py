@@ -31,7 +31,6 @@ Words: TypeAlias = tuple[str, str]
 _PLANNED_KEYS = frozenset((("vars",), ("ranks", "secrets"), ("ranks", "env_file"), ("faults",)))
 _PLANNED_VALUES: dict[Loc, tuple[str, ...]] = {
     ("gpu", "mode"): ("mps", "mig"),
-    ("security", "profile"): ("strict",),
 }
 _GRAMMARS: dict[Loc, Words] = {
     ("name",): (
@@ -202,7 +201,11 @@ def _limit(finding: Finding) -> Words:
     if finding.loc[-1] == "port" and name == "ge":
         what = f"{found(finding.node)} is below {bound}, where ports belong to the system"
         return what, "use 1024 to 65535"
-    shown = format_size(bound) if finding.loc[-1] in ("memory", "shm_size") else f"{bound:g}"
+    shown = (
+        format_size(bound)
+        if finding.loc[-1] in ("memory", "shm_size", "tmp_size")
+        else f"{bound:g}"
+    )
     return f"{found(finding.node)} is {words[0]} {shown}", f"use {words[1]} {shown}"
 
 

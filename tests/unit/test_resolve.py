@@ -237,6 +237,91 @@ def test_mounts_are_absolute_without_links_and_sorted(tmp_path: Path) -> None:
     ]
 
 
+def test_a_node_sees_its_own_mounts_besides_those_of_all(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    text = ranks(
+        "mounts: [{source: a, target: /a}, {source: b, target: /b}], per_node: "
+        "{1: {mounts: [{source: c, target: /b/}, {source: c, target: /c, read_only: false}]}}"
+    )
+    first, second = resolve(loaded(tmp_path, text), DOCKER, writer="7:8").nodes
+    assert [(Path(each.source).name, each.target) for each in first.mounts] == [
+        ("a", "/a"),
+        ("b", "/b"),
+    ]
+    assert [(Path(each.source).name, each.target) for each in second.mounts] == [
+        ("a", "/a"),
+        ("c", "/b/"),
+        ("c", "/c"),
+    ]
+    assert (first.user, second.user) == (None, "7:8")
+
+
+STRICT = f"image: {{tag: 'app@sha256:{'0' * 64}'}}\nsecurity: {{profile: strict}}\n"
+
+
+def strict(tmp_path: Path, text: str) -> LoadedPlaybook:
+    head = "version: 1\nname: pair\n"
+    return load_text((head + STRICT + text).encode(), name="pair.yaml", folder=tmp_path)
+
+
+def test_strict_leaves_a_node_its_tmp_to_write_to(tmp_path: Path) -> None:
+    node = resolve(strict(tmp_path, ranks("env: {HF_HOME: /models}")), DOCKER, writer="0:0").nodes[
+        0
+    ]
+    assert (node.user, node.confinement) == (
+        "65534:65534",
+        Confinement(read_only_root=True, tmpfs=(("/tmp", "rw,exec,nosuid,nodev,size=1073741824"),)),
+    )
+    plain = dict(resolve(loaded(tmp_path, ranks("")), DOCKER).nodes[0].env)
+    assert dict(node.env) == plain | {
+        "HOME": "/tmp",
+        "XDG_CACHE_HOME": "/tmp/.cache",
+        "TORCH_HOME": "/tmp/torch",
+        "HF_HOME": "/models",
+        "TRITON_CACHE_DIR": "/tmp/triton",
+        "TORCHINDUCTOR_CACHE_DIR": "/tmp/torchinductor",
+        "LOGNAME": "node",
+    }
+
+
+OUT = "mounts: [{source: out, target: /out, read_only: false}],"
+
+
+@pytest.mark.parametrize(
+    ("given", "writer", "expected"),
+    [
+        (OUT, "7:8", "7:8"),
+        (f"user: 1000, {OUT}", "0:0", "1000"),
+        ("user: '1000:7',", "7:8", "1000:7"),
+    ],
+)
+def test_who_runs_a_strict_node(tmp_path: Path, given: str, writer: str, expected: str) -> None:
+    (tmp_path / "out").mkdir()
+    state = resolve(strict(tmp_path, ranks(given)), DOCKER, writer=writer)
+    assert [node.user for node in state.nodes] == [expected, expected]
+
+
+def test_strict_does_not_become_root_for_a_writable_mount(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InvalidPlaybook) as caught:
+        resolve(strict(tmp_path, ranks(OUT)), DOCKER, writer="0:0")
+    assert str(caught.value) == (
+        f"{tmp_path / 'pair.yaml'}:1:1: ranks.user: a mount is writable, so nodes would run as "
+        "root, who runs this apply; say who they run as, such as 1000:1000, or apply as another "
+        "user"
+    )
+
+
+def test_strict_on_the_embedded_engine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPlaybook) as caught:
+        resolve(strict(tmp_path, ranks("")), LOCAL)
+    assert str(caught.value) == (
+        f"{tmp_path / 'pair.yaml'}:1:1: security.profile: the local engine cannot keep a node "
+        "from anything; use --engine docker, or profile: default"
+    )
+
+
 def test_mounts_on_the_embedded_engine_are_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     playbook = loaded(tmp_path, ranks("mounts: [{source: data, target: /data}]"))

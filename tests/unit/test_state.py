@@ -60,6 +60,10 @@ OTHERS: dict[str, object] = {
     "confinement.cap_drop": (),
     "confinement.no_new_privileges": False,
     "confinement.privileged": True,
+    "confinement.read_only_root": True,
+    "confinement.tmpfs": (("/tmp", "rw"),),
+    "confinement.cap_add": ("NET_ADMIN",),
+    "confinement.security_opt": ("seccomp=unconfined",),
     "workdir": "/",
     "gpus": ("GPU-a",),
 }
@@ -130,6 +134,22 @@ def test_a_spec_is_flattened_to_text() -> None:
         "env.B": "",
         "mounts./data": "/src (ro)",
         "mounts./out": "/out (rw)",
+    }
+
+
+def test_a_confinement_of_its_own_is_flattened_field_by_field() -> None:
+    strict = Confinement(
+        read_only_root=True,
+        tmpfs=(("/tmp", "rw,size=4096"),),
+        cap_add=("NET_ADMIN",),
+        security_opt=("apparmor=unconfined", "seccomp=unconfined"),
+    )
+    flat = spec_fields(replace(FULL, confinement=strict))
+    assert {name: flat[name] for name in flat if name not in spec_fields(FULL)} == {
+        "read_only_root": "true",
+        "tmpfs./tmp": "rw,size=4096",
+        "cap_add": "NET_ADMIN",
+        "security_opt": "apparmor=unconfined,seccomp=unconfined",
     }
 
 

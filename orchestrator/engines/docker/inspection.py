@@ -172,9 +172,18 @@ def _confinement(host: Json) -> Confinement:
     options = host.get("SecurityOpt") or []
     return Confinement(
         cap_drop=tuple(host.get("CapDrop") or ()),
-        no_new_privileges=any(option.startswith("no-new-privileges") for option in options),
+        no_new_privileges=any(map(_is_no_new_privileges, options)),
         privileged=bool(host.get("Privileged")),
+        read_only_root=bool(host.get("ReadonlyRootfs")),
+        tmpfs=tuple(sorted((host.get("Tmpfs") or {}).items())),
+        cap_add=tuple(sorted(host.get("CapAdd") or ())),
+        security_opt=tuple(sorted(o for o in options if not _is_no_new_privileges(o))),
     )
+
+
+def _is_no_new_privileges(option: str) -> bool:
+    # `no-new-privileges:false` is the same as leaving it out, and then shown as what it is.
+    return option in {"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"}
 
 
 def image_from_inspect(inspected: Json, tag: str) -> ObservedImage:

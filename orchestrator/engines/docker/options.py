@@ -16,6 +16,7 @@ from orchestrator.state import (
     LABEL_RUN_DIR,
     LABEL_RUN_ID,
     LABEL_SPEC_HASH,
+    Confinement,
     NodeSpec,
     RunIdentity,
     spec_hash,
@@ -48,12 +49,19 @@ def create_options(node: NodeSpec, identity: RunIdentity, owner: str) -> dict[st
         "pids_limit": limits.pids,
         "gpus": _gpus(node.gpus),
         "ulimit": _ulimits(limits.memlock_bytes),
-        "cap_drop": confinement and list(confinement.cap_drop),
-        "security_options": (
-            ["no-new-privileges"] if confinement and confinement.no_new_privileges else None
-        ),
     }
+    if confinement is not None:
+        optional |= _confinement(confinement)
     return options | {name: value for name, value in optional.items() if value is not None}
+
+
+def _confinement(confinement: Confinement) -> dict[str, Any]:
+    return {
+        "cap_drop": list(confinement.cap_drop),
+        "security_options": ["no-new-privileges"] if confinement.no_new_privileges else None,
+        "read_only": confinement.read_only_root or None,
+        "tmpfs": [f"{target}:{options}" for target, options in confinement.tmpfs] or None,
+    }
 
 
 def _mount(source: str, target: str, read_only: bool) -> list[str]:

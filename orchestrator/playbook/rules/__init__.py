@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from orchestrator.playbook.rules.base import Rule, Site
+from orchestrator.playbook.rules.confinement import (
+    STRICT_IMAGE,
+    STRICT_NETWORK,
+    STRICT_TMP,
+    STRICT_USER,
+    TMP_SIZE,
+)
 from orchestrator.playbook.rules.files import BUILD_FILES, MOUNT_SOURCES, MOUNT_TARGETS
 from orchestrator.playbook.rules.gpus import GPU_RULES
 from orchestrator.playbook.rules.launch import (
@@ -27,6 +34,11 @@ RULES: tuple[Rule, ...] = (
     NETWORK,
     *GPU_RULES,
     CHECKS_ONCE,
+    STRICT_IMAGE,
+    STRICT_NETWORK,
+    STRICT_TMP,
+    STRICT_USER,
+    TMP_SIZE,
 )
 
 __all__ = ["RULES", "Rule", "Site"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from orchestrator.playbook.models import Playbook
+from orchestrator.playbook.models import Mount, Playbook
 from orchestrator.playbook.tree import Complaint, Loc
 
 # Whoever may write to one of these owns the machine.
@@ -63,3 +63,10 @@ class Rule:
 
     check: Check
     reads: tuple[Loc, ...] = ()
+
+
+def lists_of_mounts(playbook: Playbook) -> Iterator[tuple[Loc, tuple[Mount, ...]]]:
+    """List the mounts of all nodes and those of single nodes, each list with its place."""
+    yield ("ranks", "mounts"), playbook.ranks.mounts
+    for node, override in playbook.ranks.per_node.items():
+        yield ("ranks", "per_node", node, "mounts"), override.mounts

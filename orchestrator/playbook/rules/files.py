@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.playbook.models import Build, Mount, Playbook
-from orchestrator.playbook.rules.base import Rule, Site
+from orchestrator.playbook.rules.base import Rule, Site, lists_of_mounts
 from orchestrator.playbook.tree import Complaint, Loc, printable
 
 # Separators of Docker's mount syntax: a path with one of them would mean another path.
@@ -18,10 +18,10 @@ _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
 
 def _mount_sources(playbook: Playbook, site: Site) -> Iterator[Complaint]:
-    for index, mount in enumerate(playbook.ranks.mounts):
-        loc: Loc = ("ranks", "mounts", index, "source")
-        if fault := _separator(mount.source) or _source_fault(mount, site):
-            yield Complaint(loc, *fault)
+    for at, mounts in lists_of_mounts(playbook):
+        for index, mount in enumerate(mounts):
+            if fault := _separator(mount.source) or _source_fault(mount, site):
+                yield Complaint((*at, index, "source"), *fault)
 
 
 def _separator(path: str) -> tuple[str, str] | None:
@@ -81,14 +81,15 @@ def _same_socket(real: str, site: Site) -> bool:
 
 
 def _mount_targets(playbook: Playbook, _: Site) -> Iterator[Complaint]:
-    seen: dict[str, int] = {}
-    for index, mount in enumerate(playbook.ranks.mounts):
-        loc: Loc = ("ranks", "mounts", index, "target")
-        target = posixpath.normpath("/" + mount.target.lstrip("/"))
-        if fault := _separator(mount.target) or _target_fault(mount.target, target):
-            yield Complaint(loc, *fault)
-        elif seen.setdefault(target, index) != index:
-            yield Complaint(loc, f"{target} is the target of two mounts", "change one of them")
+    for at, mounts in lists_of_mounts(playbook):
+        seen: dict[str, int] = {}
+        for index, mount in enumerate(mounts):
+            loc = (*at, index, "target")
+            target = posixpath.normpath("/" + mount.target.lstrip("/"))
+            if fault := _separator(mount.target) or _target_fault(mount.target, target):
+                yield Complaint(loc, *fault)
+            elif seen.setdefault(target, index) != index:
+                yield Complaint(loc, f"{target} is the target of two mounts", "change one of them")
 
 
 def _target_fault(written: str, target: str) -> tuple[str, str] | None:

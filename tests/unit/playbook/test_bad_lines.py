@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,9 @@ LOOPBACK = "is a loopback, and every container has its own"
 NAME_OF_NODE_0 = "MASTER_ADDR is set to node 0's name for you"
 FOLDER_FIX = "use a folder such as /data"
 VARIABLE_FIX = "use letters, digits and _, the first one no digit"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+PINNED = f"app@{DIGEST}"
+STRICT = "security: {profile: strict} # of a pinned image"
 SYNTAX_FIX = "check indentation, brackets and quotes near this place"
 
 # What is appended to HEAD (from line 7 on), and the faults without the file's name.
@@ -152,8 +156,46 @@ APPENDED: dict[str, list[str]] = {
         "7:13: gpu.mode: expected cpu or exclusive or shared, found the text 'tpu'; "
         "did you mean cpu?"
     ],
+    # Security.
+    "security: {profile: strikt}": [
+        "7:21: security.profile: expected default or strict, found the text 'strikt'; "
+        "did you mean strict?"
+    ],
     "security: {profile: strict}": [
-        "7:21: security.profile: strict is planned, not in this release; write default"
+        "3:14: image.tag: strict wants a pinned image, and a tag may move; "
+        "write it like name@sha256:…, or give image.build"
+    ],
+    f"{STRICT}\nnetwork: {{internal: false}}": [
+        "8:21: network.internal: strict lets no node out of its network; "
+        "remove it, or use profile: default"
+    ],
+    f"{STRICT}\nnetwork: {{name: lab, external: true}}": [
+        "8:32: network.external: strict cannot vouch for a network that is not ours; "
+        "remove it, or use profile: default"
+    ],
+    f"  user: 0\n{STRICT}": ["7:9: ranks.user: strict runs no node as root; write another uid"],
+    f"  user: '00:1'\n{STRICT}": [
+        "7:9: ranks.user: strict runs no node as root; write another uid"
+    ],
+    f"  user: trainer\n{STRICT}": [
+        "7:9: ranks.user: strict wants numbers: the image says who 'trainer' is, and may say root; "
+        "write a uid or uid:gid, such as 1000:1000"
+    ],
+    f"  user: '1000:wheel'\n{STRICT}": [
+        "7:9: ranks.user: strict wants numbers: the image says who '1000:wheel' is, and may say "
+        "root; write a uid or uid:gid, such as 1000:1000"
+    ],
+    f"  mounts: [{{source: here, target: /tmp/}}]\n{STRICT}": [
+        f"7:35: ranks.mounts[0].target: strict gives every node a /tmp of its own; {FOLDER_FIX}"
+    ],
+    "security: {tmp_size: 1GiB}": [
+        "7:22: security.tmp_size: only the profile strict gives a node a /tmp of its own; "
+        "add profile: strict, or remove it"
+    ],
+    "security: {profile: strict, tmp_size: 1KiB}": [
+        "3:14: image.tag: strict wants a pinned image, and a tag may move; "
+        "write it like name@sha256:…, or give image.build",
+        "7:39: security.tmp_size: the text '1KiB' is below 1MiB; use at least 1MiB",
     ],
     "on_failure: no": [
         "7:13: on_failure: expected stop or keep, found the text 'no'; write stop or keep"
@@ -296,6 +338,14 @@ APPENDED: dict[str, list[str]] = {
     "  mounts: [{source: here, target: /a}, {source: here, target: //a/}]": [
         "7:63: ranks.mounts[1].target: /a is the target of two mounts; change one of them"
     ],
+    "  per_node: {1: {mounts: [{source: nope, target: /a}, {source: here, target: /sys/x}]}}": [
+        "7:36: ranks.per_node.1.mounts[0].source: 'nope': no such file or directory; "
+        "create it first",
+        "7:78: ranks.per_node.1.mounts[1].target: /sys belongs to the kernel; " + FOLDER_FIX,
+    ],
+    "  per_node: {1: {mounts: [{target: /a}]}}": [
+        "7:27: ranks.per_node.1.mounts[0].source: missing; add source: ./data"
+    ],
     "  mounts: [{source: here, target: a}]": [
         "7:35: ranks.mounts[0].target: 'a' is not an absolute path; write it like /data"
     ],
@@ -310,7 +360,20 @@ APPENDED: dict[str, list[str]] = {
 
 @pytest.mark.parametrize(("text", "faults"), APPENDED.items())
 def test_a_bad_line_gets_its_fault(text: str, faults: list[str], faults_of: FaultsOf) -> None:
-    assert faults_of(f"{HEAD}{text}\n") == faults
+    head = HEAD.replace("{tag: app}", f"{{tag: {PINNED}}}") if STRICT in text else HEAD
+    assert faults_of(f"{head}{text}\n") == faults
+
+
+@pytest.mark.parametrize("tag", [PINNED, f"lab.example:5000/app:1@{DIGEST}", DIGEST])
+def test_strict_takes_an_image_that_cannot_move(tag: str, faults_of: FaultsOf) -> None:
+    head = HEAD.replace("{tag: app}", f"{{tag: '{tag}'}}")
+    assert faults_of(f"{head}  user: '1000:0'\n{STRICT}\n") == []
+
+
+def test_strict_takes_an_image_that_is_built_here(site: Path, faults_of: FaultsOf) -> None:
+    (site / "Dockerfile").write_text("FROM scratch\n")
+    head = HEAD.replace("{tag: app}", "{tag: app, build: {}}")
+    assert faults_of(f"{head}security: {{profile: strict, tmp_size: 2GiB}}\n") == []
 
 
 def test_one_node_may_have_what_would_split_two(faults_of: FaultsOf) -> None:

@@ -197,8 +197,46 @@ def test_no_limit_on_processes_is_told_in_three_ways(pids: int | None) -> None:
 
 def test_no_new_privileges_is_also_written_with_a_value() -> None:
     found = capture("running")
-    found["HostConfig"]["SecurityOpt"] = ["label=disable", "no-new-privileges:true"]
+    found["HostConfig"]["SecurityOpt"] = ["no-new-privileges:true"]
     assert node_from_inspect(found).spec == SLEEP
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "loosened"),
+    [
+        ("SecurityOpt", ["no-new-privileges", "seccomp=unconfined"], ("seccomp=unconfined",)),
+        ("SecurityOpt", ["apparmor=unconfined", "no-new-privileges"], ("apparmor=unconfined",)),
+    ],
+)
+def test_what_loosens_a_node_is_found(
+    setting: str, value: list[str], loosened: tuple[str, ...]
+) -> None:
+    found = capture("running")
+    found["HostConfig"][setting] = value
+    confinement = node_from_inspect(found).spec.confinement
+    assert confinement == Confinement(security_opt=loosened)
+
+
+def test_an_option_that_takes_the_promise_back_is_shown() -> None:
+    found = capture("running")
+    found["HostConfig"]["SecurityOpt"] = ["no-new-privileges:false"]
+    assert node_from_inspect(found).spec.confinement == Confinement(
+        no_new_privileges=False, security_opt=("no-new-privileges:false",)
+    )
+
+
+def test_capabilities_that_were_given_back_are_found() -> None:
+    found = capture("running")
+    found["HostConfig"]["CapAdd"] = ["NET_ADMIN"]
+    assert node_from_inspect(found).spec.confinement == Confinement(cap_add=("NET_ADMIN",))
+
+
+def test_a_read_only_root_and_folders_in_memory_are_found() -> None:
+    found = capture("running")
+    found["HostConfig"] |= {"ReadonlyRootfs": True, "Tmpfs": {"/tmp": "rw,size=4096"}}
+    assert node_from_inspect(found).spec.confinement == Confinement(
+        read_only_root=True, tmpfs=(("/tmp", "rw,size=4096"),)
+    )
 
 
 def test_a_container_on_its_way_out_is_dead() -> None:
