@@ -111,9 +111,9 @@ def test_a_confinement_that_confines_nothing() -> None:
 
 def test_a_node_that_may_write_to_its_tmp_alone() -> None:
     strict = Confinement(read_only_root=True, tmpfs=(("/tmp", "rw,exec,size=4096"),))
-    options = create_options(replace(BARE, confinement=strict), IDENTITY)
+    options = create_options(replace(BARE, confinement=strict), IDENTITY, "1000")
     assert (options["read_only"], options["tmpfs"]) == (True, ["/tmp:rw,exec,size=4096"])
-    assert "read_only" not in create_options(FULL, IDENTITY)
+    assert "read_only" not in create_options(FULL, IDENTITY, "1000")
 
 
 @pytest.mark.parametrize(
