@@ -24,6 +24,7 @@ from orchestrator.events import (
 )
 from orchestrator.loglines import LogLine
 from orchestrator.plan import BuildImage, Plan, PullImage
+from orchestrator.planned import plan_text
 from orchestrator.printable import QUIET_KEYS, log_text, printable
 from orchestrator.recap import object_of
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 COLOURS = {"green": 32, "yellow": 33, "red": 31, "cyan": 36, "dim": 2, "bold": 1}
 STATUS_COLOUR = {"ok": "green", "failed": "red", "skipped": "cyan", "pending": "dim"}
 RANK_COLOURS = (36, 35, 34, 33, 32, 96, 95, 94)
-SIGN_COLOUR = {"+": "green", "-": "red", "=": "dim"}
+SIGN_COLOUR = {"+": "green", "-/+": "yellow", "~": "yellow", "-": "red", "=": "dim", "!": "cyan"}
 
 
 class Console:
@@ -136,12 +137,12 @@ class Console:
         self.say(self._paint("bold", printable(text)))
 
     def show_plan(self, plan: Plan) -> None:
-        """Print a plan, a line an object."""
+        """Print a plan: a line an object, and below it a line for each field that differs."""
         self.heading("PLAN")
-        # Object by object: a value may hold line breaks of its own.
-        lines = [str(each) for each in (*plan.unchanged, *plan.actions)]
-        for line in lines or ["= nothing to do"]:
-            self.say("  " + self._paint(SIGN_COLOUR[line[0]], printable(line)))
+        for line in plan_text(plan).split("\n"):
+            sign = line.split(maxsplit=1)[0] if line[:3].strip() else ""
+            text = printable(line)
+            self.say(self._paint(SIGN_COLOUR[sign], text) if sign in SIGN_COLOUR else text)
 
     def show_log(self, line: LogLine, *, raw: bool = False) -> None:
         """Print a line of a node's log, rank-prefixed."""

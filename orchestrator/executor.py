@@ -21,6 +21,7 @@ from orchestrator.events import (
 )
 from orchestrator.plan import (
     BuildImage,
+    ChangeNode,
     CreateNetwork,
     Plan,
     PullImage,
@@ -63,11 +64,15 @@ def execute(plan: Plan, run: Execution) -> None:
     if plan.create_network:
         _perform(plan.create_network, run)
     _start_gang(plan.start_nodes, run)
+    for change in plan.change_nodes:
+        _perform(change, run)
 
 
-def _perform(
-    action: BuildImage | PullImage | CreateNetwork | RemoveNetwork, run: Execution
-) -> None:
+Single = BuildImage | PullImage | CreateNetwork | RemoveNetwork | ChangeNode
+"""What is performed by itself; nodes are removed and started together."""
+
+
+def _perform(action: Single, run: Execution) -> None:
     run.sink(ActionStarted(action))
     began_s = time.monotonic()
     try:
@@ -78,9 +83,7 @@ def _perform(
     run.sink(ActionDone(action, time.monotonic() - began_s))
 
 
-def _on_engine(
-    action: BuildImage | PullImage | CreateNetwork | RemoveNetwork, run: Execution
-) -> None:
+def _on_engine(action: Single, run: Execution) -> None:
     def on_line(text: str) -> None:
         run.sink(ActionProgressed(action, text))
 
@@ -93,6 +96,8 @@ def _on_engine(
             run.engine.create_network(action.network, run.identity.project)
         case RemoveNetwork():
             run.engine.remove_network(action.network)
+        case ChangeNode():
+            run.engine.change_node(action.node, action.wanted)
         case _:
             assert_never(action)
 

@@ -1,12 +1,14 @@
 """What will be done, as values: one frozen class per action, each with its cause.
 
-`str(plan)` is the text that planner tests compare and that `orchestrate plan` prints.
+A cause is words, fields that differ, or both. What a plan does to each object, for people
+and for machines, is in `planned.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.difference import FieldChange
 from orchestrator.state import ImageSpec, NetworkSpec, NodeSpec, ObservedNetwork, ObservedNode
 
 
@@ -16,9 +18,10 @@ class BuildImage:
 
     image: ImageSpec
     cause: str
+    changes: tuple[FieldChange, ...] = ()
 
     def __str__(self) -> str:
-        return f"+ build image {self.image.tag}  ({self.cause})"
+        return f"+ build image {self.image.tag}  ({_reason(self)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,10 @@ class PullImage:
 
     image: ImageSpec
     cause: str
+    changes: tuple[FieldChange, ...] = ()
 
     def __str__(self) -> str:
-        return f"+ pull image {self.image.tag}  ({self.cause})"
+        return f"+ pull image {self.image.tag}  ({_reason(self)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,10 @@ class RemoveNode:
 
     node: ObservedNode
     cause: str
+    changes: tuple[FieldChange, ...] = ()
 
     def __str__(self) -> str:
-        return f"- remove node {self.node.name}  ({self.cause})"
+        return f"- remove node {self.node.name}  ({_reason(self)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,10 @@ class RemoveNetwork:
 
     network: ObservedNetwork
     cause: str
+    changes: tuple[FieldChange, ...] = ()
 
     def __str__(self) -> str:
-        return f"- remove network {self.network.name}  ({self.cause})"
+        return f"- remove network {self.network.name}  ({_reason(self)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +66,10 @@ class CreateNetwork:
 
     network: NetworkSpec
     cause: str
+    changes: tuple[FieldChange, ...] = ()
 
     def __str__(self) -> str:
-        return f"+ create network {self.network.name}  ({self.cause})"
+        return f"+ create network {self.network.name}  ({_reason(self)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +78,42 @@ class StartNode:
 
     node: NodeSpec
     cause: str
+    changes: tuple[FieldChange, ...] = ()
 
     def __str__(self) -> str:
         gpus = f"  gpus: {','.join(self.node.gpus)}" if self.node.gpus else ""
-        return f"+ start node {self.node.name}{gpus}  ({self.cause})"
+        return f"+ start node {self.node.name}{gpus}  ({_reason(self)})"
 
 
-Action = BuildImage | PullImage | RemoveNode | RemoveNetwork | CreateNetwork | StartNode
+@dataclass(frozen=True, slots=True)
+class ChangeNode:
+    """Give a node that stays the name and limits that it should have, and thaw a paused one."""
+
+    node: ObservedNode
+    wanted: NodeSpec
+    cause: str
+    changes: tuple[FieldChange, ...] = ()
+
+    def __str__(self) -> str:
+        return f"~ change node {self.wanted.name}  ({_reason(self)})"
+
+
+Action = (
+    BuildImage | PullImage | RemoveNode | RemoveNetwork | CreateNetwork | StartNode | ChangeNode
+)
+
+
+def _reason(action: Action) -> str:
+    return "; ".join((*([action.cause] if action.cause else []), *map(str, action.changes)))
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
     """An object that is already as it should be, and in which state."""
 
-    name: str
+    name: str  # its kind and its name: `node two-rank-node-0`
     why: str
-
-    def __str__(self) -> str:
-        return f"= {self.name}  ({self.why})"
+    node_rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +121,8 @@ class Plan:
     """The way from observed to desired, in the order in which it is carried out.
 
     The image comes first: while it cannot be had, what runs is left alone. All nodes
-    go before any network, and all of the old gang goes before any of the new.
+    go before any network, and all of the old gang goes before any of the new. Nodes are
+    changed in place only where none is replaced. What is left alone is not ours.
     """
 
     project: str
@@ -105,7 +131,9 @@ class Plan:
     remove_networks: tuple[RemoveNetwork, ...] = ()
     create_network: CreateNetwork | None = None
     start_nodes: tuple[StartNode, ...] = ()
+    change_nodes: tuple[ChangeNode, ...] = ()
     unchanged: tuple[Unchanged, ...] = ()
+    left_alone: tuple[Unchanged, ...] = ()
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -118,12 +146,10 @@ class Plan:
             *self.remove_networks,
             *network,
             *self.start_nodes,
+            *self.change_nodes,
         )
 
     @property
     def is_empty(self) -> bool:
         """True when nothing has to be done."""
         return not self.actions
-
-    def __str__(self) -> str:
-        return "\n".join(str(line) for line in (*self.unchanged, *self.actions))

@@ -1,8 +1,8 @@
 """Desired and observed state in, plan out. Pure: no clock, no engine, no files.
 
 Two rules shape every plan. The nodes of a run form one process group, so a node that
-has diverged takes the whole gang with it. And jobs end: a node that exited 0 with the
-desired spec has converged.
+has diverged takes the whole gang with it, unless it can be mended while it runs. And jobs
+end: a node that exited 0 with the desired spec has converged.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from orchestrator.difference import FieldChange
+from orchestrator.drift import Drift, network_drift, node_drifts
 from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken, NotOwner
 from orchestrator.plan import (
     BuildImage,
+    ChangeNode,
     CreateNetwork,
     Plan,
     PullImage,
@@ -23,19 +26,12 @@ from orchestrator.plan import (
 )
 from orchestrator.state import (
     DesiredState,
-    FieldChange,
     ForeignObject,
     ImageSpec,
     NetworkSpec,
-    NodeSpec,
-    NodeStatus,
     ObservedImage,
-    ObservedNetwork,
     ObservedNode,
     ObservedState,
-    field_changes,
-    sorted_env,
-    spec_hash,
 )
 
 
@@ -45,6 +41,7 @@ def make_plan(
     *,
     rerun: bool = False,
     failure: str = "",
+    in_place: frozenset[str] = frozenset(),
 ) -> Plan:
     """Decide what must be done for `observed` to become `desired`.
 
@@ -53,6 +50,7 @@ def make_plan(
         observed: what the engine found.
         rerun: replace a gang that is as it should be all the same.
         failure: what the health checks say of the run that was observed; empty: they hold.
+        in_place: the fields that the engine can change while a node runs.
 
     Raises:
         NotOwner: the project is another owner's on this engine.
@@ -63,21 +61,24 @@ def make_plan(
     _refuse_foreign(observed.foreign)
     image = _plan_image(desired.image, observed.image)
     stale = _stale_networks(desired, observed)
-    causes = _own_causes(desired, observed) or _common_causes(
-        desired, _common_cause(image, stale, rerun, failure)
-    )
-    causes = _spread_to_gang(desired, causes)
     network = _plan_network(desired, observed, stale)
+    own = node_drifts(desired, observed, in_place)
+    common = _common_cause(image, stale, rerun, failure)
+    drifts = _spread_to_gang(desired, own, common)
     return Plan(
         project=desired.project,
         image=image,
-        remove_nodes=_plan_removals(observed, causes),
+        remove_nodes=_plan_removals(observed, drifts),
         remove_networks=stale,
         create_network=network,
         start_nodes=tuple(
-            StartNode(node, causes[node.node_rank]) for node in desired.nodes if causes
+            StartNode(node, drifts[node.node_rank].why, drifts[node.node_rank].changes)
+            for node in desired.nodes
+            if drifts
         ),
-        unchanged=_unchanged(desired, observed, (image, network), not causes),
+        change_nodes=() if drifts else _plan_changes(desired, observed, own),
+        unchanged=_unchanged(desired, observed, (image, network), drifts or own),
+        left_alone=_left_alone(observed),
     )
 
 
@@ -123,7 +124,8 @@ def _plan_image(
         if found is None:
             return BuildImage(wanted, "not there yet")
         if found.build_inputs != wanted.build_inputs:
-            return BuildImage(wanted, "its inputs changed")
+            inputs = FieldChange("build inputs", found.build_inputs, wanted.build_inputs)
+            return BuildImage(wanted, "its inputs changed", (inputs,))
         return None
     if found is None and wanted.pull == "never":
         raise ImageUnavailable(
@@ -137,28 +139,11 @@ def _stale_networks(desired: DesiredState, observed: ObservedState) -> tuple[Rem
     """Networks of ours that are not what the playbook asks for."""
     counts = Counter(network.name for network in observed.networks)
     return tuple(
-        RemoveNetwork(network, cause)
+        RemoveNetwork(network, drift.why, drift.changes)
         for network in observed.networks
         if network.project == desired.project
-        and (cause := _network_cause(network, desired, counts[network.name]))
+        and (drift := network_drift(network, desired.network, counts[network.name]))
     )
-
-
-def _network_cause(network: ObservedNetwork, desired: DesiredState, count: int) -> str:
-    wanted = desired.network
-    if wanted is None or network.name != wanted.name:
-        return "not in the playbook"
-    if wanted.external:  # it was made here once; nodes cannot do without it now
-        return ""
-    if count > 1:  # Docker allows two of one name, and then neither can be used by name
-        return "is there twice"
-    if network.internal != wanted.internal:
-        return f"internal: {_yaml(network.internal)} -> {_yaml(wanted.internal)}"
-    return ""
-
-
-def _yaml(value: bool) -> str:
-    return str(value).lower()
 
 
 def _plan_network(
@@ -172,7 +157,7 @@ def _plan_network(
         return None
     for removal in stale:
         if removal.network.name == wanted.name:
-            return CreateNetwork(wanted, removal.cause)
+            return CreateNetwork(wanted, removal.cause, removal.changes)
     if any(network.name == wanted.name for network in observed.networks):
         return None
     return CreateNetwork(wanted, "not there yet")
@@ -186,24 +171,6 @@ def _require(wanted: NetworkSpec, observed: ObservedState) -> None:
         )
 
 
-def _own_causes(desired: DesiredState, observed: ObservedState) -> dict[int, str]:
-    """`{node rank: cause}` for each node that is not as it should be by itself."""
-    run_id = _common_run(observed.nodes)
-    found = {node.node_rank: node for node in observed.nodes}
-    causes = {}
-    for wanted in desired.nodes:
-        node = found.get(wanted.node_rank)
-        if cause := _node_cause(wanted, node, observed, run_id) if node else "not there yet":
-            causes[wanted.node_rank] = cause
-    wanted_ranks = {node.node_rank for node in desired.nodes}
-    for rank, count in sorted(Counter(node.node_rank for node in observed.nodes).items()):
-        if rank not in wanted_ranks:
-            causes[rank] = "not in the playbook"
-        elif count > 1:
-            causes[rank] = "is there twice"
-    return causes
-
-
 def _common_cause(
     image: BuildImage | PullImage | None,
     stale_networks: tuple[RemoveNetwork, ...],
@@ -214,120 +181,88 @@ def _common_cause(
     if image is not None:
         return f"image {image.image.tag}: {image.cause}"
     if stale_networks:
-        return f"network {stale_networks[0].network.name}: {stale_networks[0].cause}"
+        removal = stale_networks[0]
+        return f"network {removal.network.name} {removal.cause or 'is replaced'}"
     if rerun:
         return "a new run was asked for"
     return f"the last run failed: {failure}" if failure else ""
 
 
-def _common_causes(desired: DesiredState, cause: str) -> dict[int, str]:
-    return {node.node_rank: cause for node in desired.nodes} if cause else {}
+def _spread_to_gang(desired: DesiredState, own: dict[int, Drift], common: str) -> dict[int, Drift]:
+    """A surviving rank cannot join a new process group: one node replaced replaces all.
 
-
-def _spread_to_gang(desired: DesiredState, causes: dict[int, str]) -> dict[int, str]:
-    """A surviving rank cannot join a new process group: one diverged node replaces all."""
-    if not causes:
+    Returns:
+        Why each node is replaced; empty where none is.
+    """
+    forced = [rank for rank, drift in own.items() if drift.forces_replacement]
+    if forced:
+        names = {node.node_rank: node.name for node in desired.nodes}
+        first = min(forced)
+        why = own[first].why or "is replaced"
+        common = f"gang: {names.get(first, f'node {first}')} {why}"
+    if not common:
         return {}
-    names = {node.node_rank: node.name for node in desired.nodes}
-    first = min(causes)
-    gang = f"gang: {names.get(first, f'node {first}')} {causes[first]}"
-    return {node.node_rank: gang for node in desired.nodes} | causes
+    shared = {node.node_rank: Drift(common) for node in desired.nodes}
+    for rank, drift in own.items():
+        shared[rank] = drift if drift.forces_replacement else replace(drift, why=common)
+    return shared
 
 
-def _common_run(nodes: tuple[ObservedNode, ...]) -> str:
-    """The run that most nodes belong to; a gang cannot be made of two."""
-    counts = Counter(node.run_id for node in nodes)
-    return counts.most_common(1)[0][0] if counts else ""
-
-
-def _node_cause(wanted: NodeSpec, found: ObservedNode, observed: ObservedState, run_id: str) -> str:
-    if cause := _status_cause(found):
-        return cause
-    if found.run_id != run_id:
-        return f"run: {found.run_id} -> {run_id}"
-    image = observed.image
-    if image is not None and found.image_id != image.id:
-        return f"image: {_short(found.image_id)} -> {_short(image.id)}"
-    if changes := _spec_changes(wanted, found, image):
-        return "; ".join(str(change) for change in changes)
-    if found.spec_hash != (digest := spec_hash(wanted)):
-        return f"spec: {found.spec_hash[:18]} -> {digest[:18]}"
-    return _endpoint_cause(found, observed)
-
-
-def _spec_changes(
-    wanted: NodeSpec, found: ObservedNode, image: ObservedImage | None
-) -> tuple[FieldChange, ...]:
-    changes = field_changes(found.spec, _with_defaults(wanted, image))
-    if image is not None or wanted.image is None:
-        return changes
-    # The image is gone: what is there and not asked for may well be what it gave the node.
-    return tuple(change for change in changes if change.new is not None)
-
-
-def _status_cause(found: ObservedNode) -> str:
-    match found.status:
-        case NodeStatus.RUNNING:
-            return ""
-        case NodeStatus.EXITED if found.exit_code == 0:
-            return ""
-        case NodeStatus.EXITED:
-            return found.ending
-        case NodeStatus.CREATED:
-            return f"was never started: {found.error}" if found.error else "was never started"
-        case _:
-            return f"is {found.status.value}"
-
-
-def _short(image_id: str | None) -> str:
-    return (image_id or "(none)")[:19]
-
-
-def _with_defaults(spec: NodeSpec, image: ObservedImage | None) -> NodeSpec:
-    """The spec as an engine reports it back: with what its image adds to it."""
-    if image is None:
-        return spec
-    return replace(
-        spec,
-        env=sorted_env(dict(image.env), dict(spec.env)),
-        user=spec.user or image.user or None,
-        workdir=spec.workdir or image.workdir or None,
-    )
-
-
-def _endpoint_cause(found: ObservedNode, observed: ObservedState) -> str:
-    """A running node may hang on a network that has since been replaced by one of its name."""
-    if not found.is_active or found.network_id is None:
-        return ""
-    current = {each.id for each in observed.networks if each.name == found.spec.network}
-    is_known = found.network_id in current
-    return "" if is_known else "network: was replaced under it"
-
-
-def _plan_removals(observed: ObservedState, causes: dict[int, str]) -> tuple[RemoveNode, ...]:
+def _plan_removals(observed: ObservedState, drifts: dict[int, Drift]) -> tuple[RemoveNode, ...]:
     return tuple(
-        RemoveNode(node, causes[node.node_rank])
-        for node in sorted(observed.nodes, key=lambda node: (node.node_rank, node.id))
-        if causes
+        RemoveNode(node, drifts[node.node_rank].why, drifts[node.node_rank].changes)
+        for node in sorted(observed.nodes, key=_place)
+        if drifts
     )
+
+
+def _plan_changes(
+    desired: DesiredState, observed: ObservedState, own: dict[int, Drift]
+) -> tuple[ChangeNode, ...]:
+    wanted = {node.node_rank: node for node in desired.nodes}
+    return tuple(
+        ChangeNode(node, wanted[node.node_rank], "", own[node.node_rank].changes)
+        for node in sorted(observed.nodes, key=_place)
+        if node.node_rank in own
+    )
+
+
+def _place(node: ObservedNode) -> tuple[int, str]:
+    return node.node_rank, node.id
 
 
 def _unchanged(
     desired: DesiredState,
     observed: ObservedState,
     changes: tuple[object | None, object | None],
-    gang_is_kept: bool,
+    drifts: dict[int, Drift],
 ) -> tuple[Unchanged, ...]:
     image, network = changes
     kept = []
     if desired.image is not None and image is None:
-        kept.append(Unchanged(f"image {desired.image.tag}", "present"))
+        kept.append(Unchanged(f"image {desired.image.tag}", _presence(observed.image)))
     if desired.network is not None and network is None:
         why = "external" if desired.network.external else "present"
         kept.append(Unchanged(f"network {desired.network.name}", why))
-    if gang_is_kept:
-        kept += [
-            Unchanged(f"node {node.name}", "finished" if node.has_finished_well else "running")
-            for node in sorted(observed.nodes, key=lambda node: node.node_rank)
-        ]
+    kept += [
+        Unchanged(
+            f"node {node.name}",
+            "finished" if node.has_finished_well else "running",
+            node.node_rank,
+        )
+        for node in sorted(observed.nodes, key=_place)
+        if node.node_rank not in drifts
+    ]
     return tuple(kept)
+
+
+def _presence(image: ObservedImage | None) -> str:
+    """Said of an image with an entrypoint: the words before the playbook's command."""
+    if image is None or not image.entrypoint:
+        return "present"
+    return f"present; its entrypoint {' '.join(image.entrypoint)} runs the command"
+
+
+def _left_alone(observed: ObservedState) -> tuple[Unchanged, ...]:
+    why = "bears labels of the project, but was not made by orchestrate: left alone"
+    return tuple(Unchanged(f"{each.kind} {each.name}", why) for each in observed.lookalikes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.plan import (
     BuildImage,
+    ChangeNode,
     CreateNetwork,
     Plan,
     PullImage,
@@ -39,6 +40,8 @@ def object_of(action: object) -> str:
             return f"network {network.name}"
         case RemoveNode(node) | StartNode(node):
             return f"node {node.name}"
+        case ChangeNode(_, wanted):
+            return f"node {wanted.name}"
         case _:
             raise AssertionError(f"no such action: {action}")
 

@@ -160,13 +160,15 @@ def _other_nodes(engine: Engine, project: str) -> tuple[ObservedNode, ...]:
 
 
 def _decide_for(request: Request, desired: DesiredState, observed: ObservedState) -> _Decision:
-    plan = make_plan(desired, observed, rerun=request.rerun)
-    if not plan.is_empty or any(node.is_active for node in observed.nodes):
+    in_place = request.engine.traits.in_place
+    plan = make_plan(desired, observed, rerun=request.rerun, in_place=in_place)
+    if plan.start_nodes or any(node.is_active for node in observed.nodes):
         return _Decision(desired, plan)
     judgement = judge_kept_logs(_watched(request, desired), observed.nodes)
     if judgement.holds:
         return _Decision(desired, plan, judgement)
-    return _Decision(desired, make_plan(desired, observed, failure=judgement.failure))
+    failed = make_plan(desired, observed, failure=judgement.failure, in_place=in_place)
+    return _Decision(desired, failed)
 
 
 def query_for(desired: DesiredState) -> Query:

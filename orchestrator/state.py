@@ -113,10 +113,10 @@ def spec_fields(spec: NodeSpec) -> dict[str, str]:
         "user": spec.user or "",
         "network": spec.network or "",
         "workdir": spec.workdir or "",
-        "cpus": _shown(spec.limits.cpus),
-        "memory": _shown(spec.limits.memory_bytes),
-        "shm_size": _shown(spec.limits.shm_bytes),
-        "pids": _shown(spec.limits.pids),
+        "resources.cpus": _shown(spec.limits.cpus),
+        "resources.memory": _size(spec.limits.memory_bytes),
+        "resources.shm_size": _size(spec.limits.shm_bytes),
+        "resources.pids": _shown(spec.limits.pids),
     }
     if spec.gpus:
         fields["gpus"] = ",".join(spec.gpus)
@@ -150,11 +150,29 @@ def _shown(number: float | None) -> str:
     return "" if number is None else f"{number:g}" if isinstance(number, float) else str(number)
 
 
+def _size(num_bytes: int | None) -> str:
+    """A size as a playbook writes it; exact, as it is compared."""
+    if num_bytes is None:
+        return ""
+    units = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
+    fitting = ((name, size) for name, size in units if num_bytes and num_bytes % size == 0)
+    name, size = next(fitting, ("", 1))
+    return f"{num_bytes // size}{name}"
+
+
+CHANGEABLE = frozenset({"name", "resources.cpus", "resources.memory", "resources.pids"})
+"""What an engine may change in place: found by inspection alone, as a label cannot be edited."""
+
+
 def spec_hash(spec: NodeSpec) -> str:
-    """`v1:sha256…` over the flattened spec. The version guards old labels when fields are added."""
+    """`v1:sha256…` over what of the flattened spec stays as long as the node does.
+
+    The version guards old labels when fields are added.
+    """
     import hashlib  # loads OpenSSL: only who starts nodes pays for it
 
-    text = json.dumps(spec_fields(spec), sort_keys=True, ensure_ascii=True)
+    fields = {name: text for name, text in spec_fields(spec).items() if name not in CHANGEABLE}
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=True)
     return f"v1:sha256{hashlib.sha256(text.encode()).hexdigest()}"
 
 
@@ -226,6 +244,15 @@ COMMAND_CODES = {126: "its command cannot be executed", 127: "its command does n
 
 
 @dataclass(frozen=True, slots=True)
+class Oddity:
+    """A setting that no playbook asks for, and what it is on every object of ours."""
+
+    field: str
+    found: str
+    usual: str
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedNode:
     """A node that bears our labels. Times are seconds since the epoch, None if not reached."""
 
@@ -243,6 +270,9 @@ class ObservedNode:
     error: str = ""
     run_dir: str = ""
     restart_count: int = 0
+    was_restarted: bool = False  # started more than once: its peers knew another process
+    entrypoint: tuple[str, ...] = ()
+    oddities: tuple[Oddity, ...] = ()
 
     @property
     def name(self) -> str:
@@ -287,6 +317,7 @@ class ObservedImage:
     env: tuple[tuple[str, str], ...] = ()
     user: str = ""
     workdir: str = ""
+    entrypoint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +328,7 @@ class ObservedNetwork:
     name: str
     internal: bool
     project: str | None
+    oddities: tuple[Oddity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,13 +354,17 @@ class ForeignObject:
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:
-    """All that an engine found of one project, and what stands in its way."""
+    """All that an engine found of one project, and what stands in its way.
+
+    `lookalikes` bear the project's labels, yet are none of its nodes: they are left alone.
+    """
 
     project: str
     image: ObservedImage | None = None
     networks: tuple[ObservedNetwork, ...] = ()
     nodes: tuple[ObservedNode, ...] = ()
     foreign: tuple[ForeignObject, ...] = ()
+    lookalikes: tuple[ForeignObject, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -355,36 +391,6 @@ class ProjectSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldChange:
-    """One field that differs. None means: not set; only a variable can be set to nothing."""
-
-    field: str
-    old: str | None
-    new: str | None
-
-    def __str__(self) -> str:
-        old, new = ("(none)" if side is None else side or '""' for side in (self.old, self.new))
-        return f"{self.field}: {old} -> {new}"
-
-
-def field_changes(found: NodeSpec, wanted: NodeSpec) -> tuple[FieldChange, ...]:
-    """Every field in which two specs differ, in a fixed order."""
-    old, new = spec_fields(found), spec_fields(wanted)
-    names = (*new, *(name for name in old if name not in new))
-    return tuple(
-        FieldChange(name, _set(old, name), _set(new, name))
-        for name in names
-        if _set(old, name) != _set(new, name)
-    )
-
-
-def _set(fields: Mapping[str, str], name: str) -> str | None:
-    """A field's text, None where it is not set."""
-    text = fields.get(name)
-    return text if text or name.startswith("env.") else None
-
-
-@dataclass(frozen=True, slots=True)
 class EngineTraits:
     """What an engine has, as far as resolving and planning must know."""
 
@@ -397,6 +403,7 @@ class EngineTraits:
     gpu_variable: str = "NVIDIA_VISIBLE_DEVICES"  # which GPUs a node sees, by UUID
     gpu_env: Mapping[str, str] = field(default_factory=dict)  # added where a node has GPUs
     endpoint: str = ""  # which of several engines of this name; empty for the usual one
+    in_place: frozenset[str] = frozenset()  # fields that it can change while a node runs
 
     @property
     def lock_name(self) -> str:

@@ -12,9 +12,9 @@ from orchestrator.choose import EngineName, engine_for, state_folder
 from orchestrator.console import Console
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
-from orchestrator.plan import Plan
+from orchestrator.planned import plan_document
 from orchestrator.playbook.loader import LoadedPlaybook, load
-from orchestrator.recap import object_of, recap
+from orchestrator.recap import recap
 from orchestrator.restarts import first_cause
 from orchestrator.run import Outcome, Request, apply, plan, verify
 from orchestrator.teardown import left_in_place
@@ -104,9 +104,8 @@ def plan_verb(path: Path, engine_name: EngineName, *, rerun: bool, as_json: bool
     engine = engine_for(engine_name, console.say_error)
     made = plan(Request(loaded, engine, state_folder() / "locks", rerun=rerun))
     console.show_plan(made)
-    console.say(f"{len(made.actions)} to do, {len(made.unchanged)} as they should be")
     if as_json:
-        _print_json(_plan_document(made))
+        _print_json(plan_document(made, engine.traits.name))
     return made.is_empty
 
 
@@ -157,29 +156,13 @@ def _outcome_document(
     return {
         "project": loaded.playbook.name,
         "engine": engine.traits.name,
-        "plan": _plan_document(outcome.plan),
+        "plan": plan_document(outcome.plan, engine.traits.name),
         "checks": [_check_document(each) for each in results],
         "restarts": [asdict(each) for each in outcome.restarts],
         "cause": _cause(outcome),
         "recap": asdict(counts),
         "took_s": round(outcome.took_s, 3),
         "exit_code": int(outcome.exit_code),
-    }
-
-
-def _plan_document(made: Plan) -> dict[str, Any]:
-    return {
-        "project": made.project,
-        "num_changes": len(made.actions),
-        "actions": [
-            {
-                "action": type(action).__name__,
-                "object": object_of(action),
-                "cause": action.cause,
-            }
-            for action in made.actions
-        ],
-        "unchanged": [asdict(each) for each in made.unchanged],
     }
 
 

@@ -86,6 +86,12 @@ class Engine(Protocol):
         After an error no further node is started; those that were stay as they are.
         """
 
+    def change_node(self, node: ObservedNode, wanted: NodeSpec) -> None:
+        """Change what `traits.in_place` names while the node's processes go on.
+
+        A field that is as wanted already is no error, so the call may be repeated.
+        """
+
     def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
         """SIGTERM to all at once, SIGKILL to those that still run after `grace_s`."""
 

@@ -110,7 +110,8 @@ class Stand(ABC):
 
     def plan(self, desired: DesiredState) -> Plan:
         """Observe and decide."""
-        return make_plan(desired, self.observe(desired))
+        in_place = self.engine.traits.in_place
+        return make_plan(desired, self.observe(desired), in_place=in_place)
 
     def apply(
         self, desired: DesiredState, run_id: str = "r1", *, restart_count: int = 0
@@ -169,7 +170,7 @@ class Stand(ABC):
         network = (
             (Unchanged(f"network {desired.network.name}", "present"),) if desired.network else ()
         )
-        nodes = tuple(Unchanged(f"node {node.name}", why) for node in desired.nodes)
+        nodes = tuple(Unchanged(f"node {node.name}", why, node.node_rank) for node in desired.nodes)
         return Plan(desired.project, unchanged=(*image, *network, *nodes))
 
 

@@ -46,9 +46,23 @@ def test_an_edited_playbook_is_seen_field_by_field(stand: Stand) -> None:
 
     causes = [str(each) for each in stand.plan(edited).start_nodes]
     assert causes == [
-        f"+ start node {project}-node-0  (gang: {project}-node-1 env.GREETING: a = b -> hello)",
+        f"+ start node {project}-node-0  (gang: {project}-node-1 is replaced)",
         f"+ start node {project}-node-1  (env.GREETING: a = b -> hello)",
     ]
+
+
+def test_a_paused_node_goes_on_where_it_was(stand: Stand) -> None:
+    desired = stand.gang(stand.project(), FOREVER, FOREVER)
+    nodes = stand.apply(desired)
+    stand.pause(nodes[1])
+    stand.wait_for(desired.project, NodeStatus.PAUSED, NodeStatus.RUNNING)
+    stand.apply(desired, "r2")
+
+    assert stand.wait_for(desired.project, NodeStatus.RUNNING) == nodes
+    assert stand.plan(desired) == stand.kept(desired, "running")
+    (stays,) = [each for each in desired.nodes if each.node_rank == 1]
+    stand.engine.change_node(nodes[1], stays)
+    assert stand.engine.observe_nodes(desired.project) == nodes
 
 
 def test_a_node_sees_its_environment_and_no_other_rank(

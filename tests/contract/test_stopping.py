@@ -44,7 +44,9 @@ def test_a_paused_node_is_seen_and_can_be_stopped(stand: Stand) -> None:
     stand.pause(node)
     (paused,) = stand.wait_for(desired.project, NodeStatus.PAUSED)
 
-    assert [each.cause for each in stand.plan(desired).remove_nodes] == ["is paused"]
+    assert [str(each) for each in stand.plan(desired).actions] == [
+        f"~ change node {node.name}  (status: paused -> running)"
+    ]
     stand.engine.stop_nodes([paused], grace_s=5.0)
 
     (ended,) = stand.engine.observe_nodes(desired.project)

@@ -32,6 +32,11 @@ class Ran:
         assert len(found) == 1, f"{start!r} is there {len(found)} times in:\n{self.out}{self.err}"
         return found[0]
 
+    @property
+    def planned(self) -> list[str]:
+        """The lines of the output without their columns, as those of a plan are set in columns."""
+        return [" ".join(line.split()) for line in self.out.splitlines()]
+
 
 @dataclass
 class Desk:

@@ -46,7 +46,7 @@ def test_a_dead_rank_fails_the_apply_within_two_seconds_and_stops_its_siblings(d
     kept = desk.folder / ".orchestrate/runs" / desk.project
     assert {path.name for path in kept.glob("*/*")} == {"node-0.log", "node-1.log"}
     again = desk.run("plan", "--engine", desk.engine, "playbook.yaml")
-    assert f"+ start node {node(desk, 1)}  (exited with code 3)" in again.out
+    assert f"-/+ node {node(desk, 1)} (exited with code 3)" in again.planned
 
 
 def _nodes(desk: Desk) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def test_a_failed_run_of_a_job_that_exits_with_0_is_repeated(desk: Desk) -> None
     first, second = desk.apply(), desk.apply()
     assert (first.code, second.code) == (1, 1)
     why = "the last run failed: joined: 2 of 2 ranks did not join"
-    assert f"+ start node {node(desk, 0)}  ({why})" in second.out
+    assert f"-/+ node {node(desk, 0)} ({why})" in second.planned
 
 
 def test_a_join_claimed_for_another_rank_is_not_believed(desk: Desk) -> None:

@@ -81,7 +81,7 @@ def test_a_finished_job_runs_again_only_when_asked(desk: Desk) -> None:
     desk.write("echo ran as $ORCHESTRATE_RUN_ID")
     first, again = desk.apply(), desk.apply("--rerun")
     assert (first.code, again.code) == (0, 0)
-    assert f"  - remove node {node(desk, 0)}  (a new run was asked for)" in again.out
+    assert f"-/+ node {node(desk, 0)} (a new run was asked for)" in again.planned
     runs = {line for ran in (first, again) for line in ran.out.splitlines() if "ran as" in line}
     assert len(runs) == 4  # two ranks in each of two runs, all with ids of their own run
 
@@ -93,11 +93,12 @@ def test_an_edit_replaces_the_gang_and_says_which_field(desk: Desk) -> None:
     edited = desk.ranks(sleep, ", env: {COLOUR: red}, per_node: {1: {env: {SIZE: big}}}")
     desk.write(sleep, ranks=edited, health_checks="health_checks: []")
     plan = desk.run("plan", "--engine", desk.engine, "--exit-code", "playbook.yaml")
-    causes = [line.partition("(")[2] for line in plan.out.splitlines() if "+ start" in line]
+    fields = [line.split("  ")[3] for line in plan.out.splitlines() if line[:3] == " " * 3]
     assert plan.code == 2
-    assert causes == [
-        "env.COLOUR: (none) -> red)",
-        "env.COLOUR: (none) -> red; env.SIZE: (none) -> big)",
+    assert fields == [
+        "env.COLOUR: (none) -> red",
+        "env.COLOUR: (none) -> red",
+        "env.SIZE: (none) -> big",
     ]
     assert desk.apply().code == 0
     assert desk.run("plan", "--engine", desk.engine, "--exit-code", "playbook.yaml").code == 0
@@ -121,8 +122,8 @@ def test_a_killed_node_takes_the_whole_gang_with_it(desk: Desk) -> None:
     again = desk.apply()
     assert again.code == 0, again.out + again.err
     killed = "was killed by signal 9 (exit code 137)"
-    assert f"  - remove node {node(desk, 1)}  ({killed})" in again.out
-    assert f"  - remove node {node(desk, 0)}  (gang: {node(desk, 1)} {killed})" in again.out
+    assert f"-/+ node {node(desk, 1)} ({killed})" in again.planned
+    assert f"-/+ node {node(desk, 0)} (gang: {node(desk, 1)} {killed})" in again.planned
     assert statuses(desk) == [(0, "running", None), (1, "running", None)]
 
 

@@ -121,5 +121,5 @@ def test_a_local_image_of_ones_own_is_built_from_its_dockerfile(docker_desk: Des
     assert "changed=0" in unchanged.line("RECAP")
     (folder / "word").write_text("second")
     plan = docker_desk.run("plan", "--engine", "docker", "playbook.yaml")
-    assert f"  + build image {tag}  (its inputs changed)" in plan.out.splitlines()
+    assert f"-/+ image {tag} (its inputs changed)" in plan.planned
     assert said(docker_desk) == ["second"]

@@ -29,9 +29,11 @@ from orchestrator.state import (
     ProjectSummary,
     RunIdentity,
 )
-from tests.unit.fakes import PROJECT, World
+from tests.unit.fakes import IN_PLACE, PROJECT, World
 
-DOCKER_LIKE = EngineTraits("docker", has_images=True, has_networks=True, is_isolated=True)
+DOCKER_LIKE = EngineTraits(
+    "docker", has_images=True, has_networks=True, is_isolated=True, in_place=IN_PLACE
+)
 LOCAL_LIKE = EngineTraits(
     "local", has_images=False, has_networks=False, is_isolated=False, loopback=True
 )
@@ -42,6 +44,7 @@ MUTATING = (
     "create_network",
     "remove_network",
     "start_nodes",
+    "change_node",
     "stop_nodes",
     "remove_nodes",
 )
@@ -230,6 +233,12 @@ class FakeEngine:
                 restart_count=identity.restart_count,
                 started_at_s=self.now(),
             )
+
+    def change_node(self, node: ObservedNode, wanted: NodeSpec) -> None:
+        self._note("change_node", node.name, "to", wanted.name)
+        self._fail("change_node", wanted.name)
+        with self._lock:
+            self.world.make_as(node.id, wanted)
 
     def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
         self._note("stop_nodes", *(node.name for node in nodes), "grace", f"{grace_s:g}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.plan import (
     BuildImage,
+    ChangeNode,
     CreateNetwork,
     Plan,
     PullImage,
@@ -14,6 +15,7 @@ from orchestrator.plan import (
     RemoveNode,
     StartNode,
 )
+from orchestrator.planned import plan_text
 from orchestrator.state import (
     DesiredState,
     ForeignObject,
@@ -31,7 +33,15 @@ from orchestrator.state import (
 )
 
 PROJECT = "pair"
+IN_PLACE = frozenset({"name", "status", "resources.cpus", "resources.memory", "resources.pids"})
+"""What an engine such as Docker can change while a node runs."""
+
 IMAGE_ENV = (("LANG", "C.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin"))
+
+
+def told(plan: Plan) -> list[str]:
+    """What a plan says of each object, without the columns and the count at its end."""
+    return [" ".join(line.split()) for line in plan_text(plan).splitlines()[:-1]]
 
 
 def node_spec(node_rank: int = 0, num_ranks: int = 1) -> NodeSpec:
@@ -75,6 +85,7 @@ class World:
     networks: dict[str, ObservedNetwork] = field(default_factory=dict)
     nodes: dict[str, ObservedNode] = field(default_factory=dict)
     strangers: list[ForeignObject] = field(default_factory=list)
+    lookalikes: list[ForeignObject] = field(default_factory=list)
     num_made: int = 0
     num_runs: int = 0
 
@@ -97,6 +108,7 @@ class World:
             networks=networks,
             nodes=tuple(sorted(self.nodes.values(), key=lambda node: (node.node_rank, node.id))),
             foreign=(*(each for each in self.strangers if each.name in names), *clashes),
+            lookalikes=tuple(self.lookalikes),
         )
 
     def carry_out(self, plan: Plan) -> None:
@@ -115,6 +127,8 @@ class World:
                     self.add_network(network.name, internal=network.internal)
                 case StartNode(spec):
                     self.start(spec)
+                case ChangeNode(node, wanted):
+                    self.make_as(node.id, wanted)
 
     def add_image(self, tag: str, *, build_inputs: str | None = None) -> None:
         """Have a new image under a tag, with defaults that containers inherit."""
@@ -146,6 +160,18 @@ class World:
             network_id=networks[0] if networks else None,
         )
         self.nodes[node.id] = node
+
+    def make_as(self, node_id: str, wanted: NodeSpec) -> None:
+        """Change a node in place, as far as that goes."""
+        node = self.nodes[node_id]
+        taken = {each.name for each in self.nodes.values() if each.id != node_id}
+        assert wanted.name not in taken, "name is taken"
+        limits = replace(wanted.limits, shm_bytes=node.spec.limits.shm_bytes)
+        self.nodes[node_id] = replace(
+            node,
+            spec=replace(node.spec, name=wanted.name, limits=limits),
+            status=NodeStatus.RUNNING if node.status is NodeStatus.PAUSED else node.status,
+        )
 
     def change(self, node_rank: int, **changes: object) -> None:
         """Have something happen to the node of a rank."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.console import Console
+from orchestrator.difference import FieldChange
 from orchestrator.errors import ImageUnavailable
 from orchestrator.events import (
     ActionDone,
@@ -31,7 +32,7 @@ from orchestrator.playbook.loader import load
 from orchestrator.recap import Recap, recap
 from orchestrator.restarts import Restart
 from orchestrator.run import Outcome, Request, apply
-from orchestrator.state import FieldChange, ImageSpec, NodeStatus, ObservedNode
+from orchestrator.state import ImageSpec, NodeStatus, ObservedNode
 from orchestrator.verify.results import CheckResult, Finding, Status
 from tests.unit.fake_engine import FakeEngine, Script, join_and_end, joined, rank_failed
 from tests.unit.fakes import node_spec
@@ -73,10 +74,11 @@ def run(folder: Path, engine: FakeEngine) -> tuple[str, Outcome, Console]:
 
 CREATED = """\
 PLAN
-  + pull image app:1  (not there yet)
-  + create network pair-net  (not there yet)
-  + start node pair-node-0  (not there yet)
-  + start node pair-node-1  (not there yet)
+ +  image app:1       (not there yet)
+ +  network pair-net  (not there yet)
+ +  node pair-node-0  (not there yet)
+ +  node pair-node-1  (not there yet)
+Plan: 4 to create, 0 to change, 0 to replace, 0 to remove, 0 as they should be.
 doing:   pull image app:1
     pulling app:1
 changed: pull image app:1  N s
@@ -149,7 +151,7 @@ def test_an_apply_that_the_engine_refuses(tmp_path: Path, monkeypatch: pytest.Mo
     request = Request(load(tmp_path / "pair.yaml"), engine, tmp_path / "locks")
     with pytest.raises(ImageUnavailable):
         apply(request, console.tell)
-    assert screen.getvalue().splitlines()[5:] == [
+    assert screen.getvalue().splitlines()[6:] == [
         "doing:   pull image app:1",
         "    pulling app:1",
         "failed:  pull image app:1: no such tag",
@@ -167,11 +169,12 @@ WELL = ObservedNode("id-1", node_spec(1), "run-1", "hash", NodeStatus.EXITED, ex
 JOIN = CheckResult("joined", Status.PENDING, "1 of 2 ranks")
 
 RESTART = Restart(1, 2, "node 1 exited with code 3", "run-1")
+SUMMARY = "Plan: {} to create, 0 to change, 0 to replace, 0 to remove, {} as they should be.\n"
 LINES: dict[str, tuple[object, str]] = {
-    "nothing to do": (PlanMade(Plan("pair")), "PLAN\n  = nothing to do\n"),
+    "nothing to do": (PlanMade(Plan("pair")), f"PLAN\n{SUMMARY.format(0, 0)}"),
     "all unchanged": (
         PlanMade(Plan("pair", unchanged=(Unchanged("image app:1", "present"),))),
-        "PLAN\n  = image app:1  (present)\n",
+        f"PLAN\n =  image app:1  (present)\n{SUMMARY.format(0, 1)}",
     ),
     "a long action begins": (
         ActionStarted(BuildImage(IMAGE, "not there yet")),
@@ -299,12 +302,13 @@ def test_what_comes_from_elsewhere_cannot_steer_the_terminal(event: object) -> N
 def test_an_object_of_a_plan_is_one_line_whatever_its_values_hold() -> None:
     change = FieldChange("env.KEY", "a\n\n+ start node evil", "a\r\u2028b")
 
-    text = printed(PlanMade(Plan("pair", remove_nodes=(RemoveNode(NODE, str(change)),))))
+    text = printed(PlanMade(Plan("pair", remove_nodes=(RemoveNode(NODE, "why", (change,)),))))
 
     assert text == (
         "PLAN\n"
-        r"  - remove node pair-node-1  (env.KEY: a\n\n+ start node evil -> a\r\u2028b)"
-        "\n"
+        " -  node pair-node-1                           (why)\n"
+        r"      env.KEY: a\n\n+ start node evil -> a\r\u2028b  forces replacement"
+        "\nPlan: 0 to create, 0 to change, 0 to replace, 1 to remove, 0 as they should be.\n"
     )
 
 
@@ -329,7 +333,8 @@ def test_lines_are_shown_as_they_are_but_for_control_characters() -> None:
 
 COLOURED = (
     "\x1b[1mPLAN\x1b[0m\n"
-    "  \x1b[32m+ pull image app:1  (why)\x1b[0m\n"
+    "\x1b[32m +  image app:1  (why)\x1b[0m\n"
+    f"{SUMMARY.format(1, 0)}"
     "\x1b[33mchanged: \x1b[0mpull image app:1  1.0 s\n"
     "\x1b[35mrank 1 |\x1b[0m hello\n"
 )

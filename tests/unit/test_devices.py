@@ -28,6 +28,7 @@ from orchestrator.state import (
     spec_hash,
 )
 from tests.unit.fake_engine import Script
+from tests.unit.fakes import told
 from tests.unit.workbench import PLAYBOOK, Bench, bench
 
 __all__ = ["bench"]
@@ -145,11 +146,12 @@ def test_nodes_of_the_embedded_engine_have_no_limits(tmp_path: Path) -> None:
 # -- planned and applied ---------------------------------------------------------------
 
 EXCLUSIVE = PLAYBOOK + "gpu: {mode: exclusive}\n"
-CREATE = """\
-+ pull image app:1  (not there yet)
-+ create network pair-net  (not there yet)
-+ start node pair-node-0  gpus: GPU-a  (not there yet)
-+ start node pair-node-1  gpus: GPU-b  (not there yet)"""
+CREATE = [
+    "+ image app:1 (not there yet)",
+    "+ network pair-net (not there yet)",
+    "+ node pair-node-0 gpus: GPU-a (not there yet)",
+    "+ node pair-node-1 gpus: GPU-b (not there yet)",
+]
 
 
 def gpus_of(bench: Bench) -> list[tuple[str, ...]]:
@@ -160,7 +162,7 @@ def test_the_plan_says_who_gets_which_and_apply_keeps_to_it(bench: Bench) -> Non
     bench.gpus = GPUS
     bench.write(EXCLUSIVE)
     outcome = bench.apply()
-    assert str(outcome.plan) == CREATE
+    assert told(outcome.plan) == CREATE
     assert gpus_of(bench) == [("GPU-a",), ("GPU-b",)]
     assert bench.apply().plan.is_empty
 
@@ -182,9 +184,9 @@ def test_a_gpu_that_is_gone_replaces_the_gang(bench: Bench) -> None:
     bench.apply()
     bench.gpus = GPUS[1:]
     made = plan(bench.request())
-    assert [action.cause for action in made.start_nodes] == [
-        "gpus: GPU-a -> GPU-c; env.NVIDIA_VISIBLE_DEVICES: GPU-a -> GPU-c",
-        "gang: pair-node-0 gpus: GPU-a -> GPU-c; env.NVIDIA_VISIBLE_DEVICES: GPU-a -> GPU-c",
+    assert [(action.cause, list(map(str, action.changes))) for action in made.start_nodes] == [
+        ("", ["gpus: GPU-a -> GPU-c", "env.NVIDIA_VISIBLE_DEVICES: GPU-a -> GPU-c"]),
+        ("gang: pair-node-0 is replaced", []),
     ]
 
 
@@ -193,8 +195,8 @@ def test_a_mode_that_changed_replaces_the_gang(bench: Bench) -> None:
     bench.write(EXCLUSIVE)
     bench.apply()
     bench.write(PLAYBOOK)
-    cause = plan(bench.request()).start_nodes[0].cause
-    assert {"gpus: GPU-a -> (none)", "memlock: unlimited -> (none)"} <= set(cause.split("; "))
+    changes = set(map(str, plan(bench.request()).start_nodes[0].changes))
+    assert {"gpus: GPU-a -> (none)", "memlock: unlimited -> (none)"} <= changes
 
 
 def test_too_few_gpus_change_nothing(bench: Bench) -> None:

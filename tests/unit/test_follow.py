@@ -15,6 +15,7 @@ from orchestrator.events import (
 from orchestrator.restarts import Restart
 from orchestrator.run import Outcome
 from tests.unit.fake_engine import Script, joined
+from tests.unit.fakes import told as said_of
 from tests.unit.workbench import PLAYBOOK, Bench, bench, results
 
 __all__ = ["bench"]
@@ -162,7 +163,7 @@ def test_an_apply_after_one_that_was_interrupted_in_the_delay_starts_anew(elasti
     elastic.engine.attempts = {}
     outcome = elastic.apply()
     assert (outcome.exit_code, outcome.restarts) == (ExitCode.CONVERGED, ())
-    assert "pair-node-1  (exited with code 3)" in str(outcome.plan)
+    assert "-/+ node pair-node-1 (exited with code 3)" in said_of(outcome.plan)
 
 
 def test_a_hang_is_restarted_where_progress_is_declared(bench: Bench) -> None:

@@ -298,9 +298,10 @@ def test_destroy_as_text(applied: Desk) -> None:
     said = applied.run("destroy", "--grace", "0.5")
     assert re.sub(r"\d+\.\d s", "N s", said.out).splitlines() == [
         "PLAN",
-        "  - remove node pair-node-0  (destroy was asked for)",
-        "  - remove node pair-node-1  (destroy was asked for)",
-        "  - remove network pair-net  (destroy was asked for)",
+        " -  network pair-net  (destroy was asked for)",
+        " -  node pair-node-0  (destroy was asked for)",
+        " -  node pair-node-1  (destroy was asked for)",
+        "Plan: 0 to create, 0 to change, 0 to replace, 3 to remove, 0 as they should be.",
         "changed: remove node pair-node-0  N s",
         "changed: remove node pair-node-1  N s",
         "changed: remove network pair-net  N s",

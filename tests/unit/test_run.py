@@ -16,20 +16,23 @@ from orchestrator.playbook.loader import load
 from orchestrator.run import apply, desired_state, new_run_id, plan, query_for, verify
 from orchestrator.state import RunIdentity
 from tests.unit.fake_engine import LOCAL_LIKE, MUTATING, FakeEngine, Script, joined
+from tests.unit.fakes import told
 from tests.unit.workbench import PLAYBOOK, Bench, bench, results
 
 __all__ = ["bench"]
 
-CREATE = """\
-+ pull image app:1  (not there yet)
-+ create network pair-net  (not there yet)
-+ start node pair-node-0  (not there yet)
-+ start node pair-node-1  (not there yet)"""
-FINISHED = """\
-= image app:1  (present)
-= network pair-net  (present)
-= node pair-node-0  (finished)
-= node pair-node-1  (finished)"""
+CREATE = [
+    "+ image app:1 (not there yet)",
+    "+ network pair-net (not there yet)",
+    "+ node pair-node-0 (not there yet)",
+    "+ node pair-node-1 (not there yet)",
+]
+FINISHED = [
+    "= image app:1 (present)",
+    "= network pair-net (present)",
+    "= node pair-node-0 (finished)",
+    "= node pair-node-1 (finished)",
+]
 
 
 ALL_OK = [("alive", "ok"), ("joined", "ok"), ("completed", "ok")]
@@ -40,7 +43,7 @@ ALL_OK = [("alive", "ok"), ("joined", "ok"), ("completed", "ok")]
 
 def test_a_first_apply_creates_follows_and_proves(bench: Bench) -> None:
     outcome = bench.apply()
-    assert str(outcome.plan) == CREATE
+    assert told(outcome.plan) == CREATE
     assert (results(outcome), outcome.exit_code) == (ALL_OK, ExitCode.CONVERGED)
     assert bench.engine.mutations == [
         "pull_image app:1",
@@ -78,7 +81,7 @@ def test_a_second_apply_changes_nothing_and_proves_again(bench: Bench) -> None:
     bench.apply()
     nodes = bench.engine.observe_nodes("pair")
     outcome = bench.apply()
-    assert (str(outcome.plan), results(outcome), int(outcome.exit_code)) == (FINISHED, ALL_OK, 0)
+    assert (told(outcome.plan), results(outcome), int(outcome.exit_code)) == (FINISHED, ALL_OK, 0)
     assert bench.events == [PlanMade(outcome.plan)]
     assert bench.engine.journal == []
     assert bench.engine.observe_nodes("pair") == nodes
@@ -98,7 +101,7 @@ def test_an_apply_to_a_gang_that_runs_goes_on_watching_it(bench: Bench) -> None:
 def test_detach_returns_while_the_nodes_run(bench: Bench) -> None:
     bench.engine.scripts = {}
     outcome = bench.apply(detach=True)
-    assert (str(outcome.plan), outcome.judgement, int(outcome.exit_code)) == (CREATE, None, 0)
+    assert (told(outcome.plan), outcome.judgement, int(outcome.exit_code)) == (CREATE, None, 0)
     assert [node.is_active for node in bench.engine.observe_nodes("pair")] == [True, True]
     assert bench.kept == {}
 
@@ -107,12 +110,7 @@ def test_rerun_replaces_a_gang_that_finished(bench: Bench) -> None:
     bench.apply()
     outcome = bench.apply(rerun=True)
     why = "a new run was asked for"
-    assert str(outcome.plan).splitlines()[2:] == [
-        f"- remove node pair-node-0  ({why})",
-        f"- remove node pair-node-1  ({why})",
-        f"+ start node pair-node-0  ({why})",
-        f"+ start node pair-node-1  ({why})",
-    ]
+    assert told(outcome.plan)[2:] == [f"-/+ node pair-node-{rank} ({why})" for rank in (0, 1)]
     assert {node.run_id for node in bench.engine.observe_nodes("pair")} == {"run-2"}
     assert len(bench.kept) == 4
 
@@ -123,7 +121,7 @@ def test_on_a_bare_engine_there_is_neither_image_nor_network(bench: Bench) -> No
         rank: Script(((0.0, joined(rank, master_addr="127.0.0.1")),), 0.0) for rank in (0, 1)
     }
     outcome = bench.apply()
-    assert str(outcome.plan).splitlines() == CREATE.splitlines()[2:]
+    assert told(outcome.plan) == CREATE[2:]
     assert (results(outcome), bench.engine.mutations) == (
         ALL_OK,
         ["start_nodes pair-node-0 pair-node-1 as run-1"],
@@ -184,7 +182,7 @@ def test_planning_and_verifying_need_only_to_read(bench: Bench) -> None:
     bench.apply()
     read_only(bench.engine)
     bench.engine.journal.clear()
-    assert str(plan(bench.request())) == FINISHED
+    assert told(plan(bench.request())) == FINISHED
     assert len(plan(bench.request(rerun=True)).actions) == 4
     assert verify(bench.request()).holds
     assert bench.engine.journal == []
@@ -192,7 +190,7 @@ def test_planning_and_verifying_need_only_to_read(bench: Bench) -> None:
 
 def test_planning_for_an_empty_engine_needs_only_to_read(bench: Bench) -> None:
     read_only(bench.engine)
-    assert str(plan(bench.request())) == CREATE
+    assert told(plan(bench.request())) == CREATE
     assert not (bench.folder / "locks").exists()
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from orchestrator import run as running
+from orchestrator.difference import FieldChange
 from orchestrator.errors import ExitCode, ImageUnavailable, NodeNotStarted
 from orchestrator.events import (
     ActionDone,
@@ -20,6 +21,7 @@ from orchestrator.events import (
 from orchestrator.plan import PullImage
 from orchestrator.run import desired_state, plan
 from tests.unit.fake_engine import Script
+from tests.unit.fakes import told
 from tests.unit.workbench import PLAYBOOK, Bench, bench
 
 __all__ = ["bench"]
@@ -32,11 +34,8 @@ def test_a_run_that_ended_with_0_but_failed_a_check_is_repeated_with_its_cause(
     first = bench.apply()
     assert int(first.exit_code) == ExitCode.NOT_CONVERGED
     why = "the last run failed: joined: 2 of 2 ranks did not join"
-    assert str(plan(bench.request())).splitlines()[2:] == [
-        f"- remove node pair-node-0  ({why})",
-        f"- remove node pair-node-1  ({why})",
-        f"+ start node pair-node-0  ({why})",
-        f"+ start node pair-node-1  ({why})",
+    assert told(plan(bench.request()))[2:] == [
+        f"-/+ node pair-node-{rank} ({why})" for rank in (0, 1)
     ]
 
 
@@ -107,10 +106,9 @@ def test_a_start_that_fails_stops_the_others_and_the_next_apply_goes_on(bench: B
     bench.engine.failures.clear()
     again = plan(bench.request())
     killed = "was killed by signal 15 (exit code 143)"
-    assert str(again).splitlines()[2:] == [
-        f"- remove node pair-node-0  ({killed})",
-        f"+ start node pair-node-0  ({killed})",
-        "+ start node pair-node-1  (not there yet)",
+    assert told(again)[2:] == [
+        f"-/+ node pair-node-0 ({killed})",
+        "+ node pair-node-1 (not there yet)",
     ]
 
 
@@ -139,16 +137,16 @@ def test_pull_always_is_done_before_looking(pulling: Bench) -> None:
         ActionDone(pull, 0.0),
         PlanMade(outcome.plan),
     ]
-    assert str(outcome.plan).splitlines()[0] == "= image app:1  (present)"
+    assert told(outcome.plan)[0] == "= image app:1 (present)"
     assert pulling.engine.mutations[0] == "pull_image app:1"
 
 
 def test_a_tag_that_moved_replaces_the_gang(pulling: Bench) -> None:
     pulling.apply()
     outcome = pulling.apply()  # the fake registry has a new image each time
-    causes = {action.cause for action in outcome.plan.remove_nodes}
-    assert len(causes) == 1
-    assert causes.pop().startswith("image: sha256:0001")
+    changes = {action.changes for action in outcome.plan.remove_nodes}
+    moved = FieldChange("image id", "sha256:0001ffffffff", "sha256:0005ffffffff")
+    assert changes == {(moved,)}
 
 
 def test_a_tag_that_did_not_move_changes_nothing(

@@ -161,7 +161,7 @@ def test_everything_of_the_project_goes_and_nothing_else(told: Told) -> None:
     engine.world.add_network("theirs", project=None)
     engine.world.strangers.append(ForeignObject("container", "one-node-0", "abc", ""))
     done = told.destroy(engine, grace_s=2.5)
-    assert str(done.plan).splitlines() == [
+    assert [str(action) for action in done.plan.actions] == [
         "- remove node one-node-0  (destroy was asked for)",
         "- remove node one-node-1  (destroy was asked for)",
         "- remove network one-net  (destroy was asked for)",

@@ -18,26 +18,31 @@ from tests.unit.workbench import PLAYBOOK
 
 __all__ = ["desk"]
 
+OBJECTS = (
+    ("image", "app:1", "present"),
+    ("network", "pair-net", "present"),
+    ("node", "pair-node-0", "finished"),
+    ("node", "pair-node-1", "finished"),
+)
+NO_CHANGES = {"create": 0, "change": 0, "replace": 0, "remove": 0, "keep": 0}
 CREATE = {
+    "version": 1,
     "project": "pair",
-    "num_changes": 4,
-    "actions": [
-        {"action": "PullImage", "object": "image app:1", "cause": "not there yet"},
-        {"action": "CreateNetwork", "object": "network pair-net", "cause": "not there yet"},
-        {"action": "StartNode", "object": "node pair-node-0", "cause": "not there yet"},
-        {"action": "StartNode", "object": "node pair-node-1", "cause": "not there yet"},
+    "engine": "docker",
+    "counts": NO_CHANGES | {"create": 4},
+    "objects": [
+        {"kind": kind, "name": name, "action": "create", "cause": "not there yet", "fields": []}
+        for kind, name, _ in OBJECTS
     ],
-    "unchanged": [],
 }
 NOTHING = {
+    "version": 1,
     "project": "pair",
-    "num_changes": 0,
-    "actions": [],
-    "unchanged": [
-        {"name": "image app:1", "why": "present"},
-        {"name": "network pair-net", "why": "present"},
-        {"name": "node pair-node-0", "why": "finished"},
-        {"name": "node pair-node-1", "why": "finished"},
+    "engine": "docker",
+    "counts": NO_CHANGES | {"keep": 4},
+    "objects": [
+        {"kind": kind, "name": name, "action": "keep", "cause": why, "fields": []}
+        for kind, name, why in OBJECTS
     ],
 }
 CHECKS = [
@@ -200,11 +205,11 @@ def test_plan_as_text(desk: Desk) -> None:
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines() == [
         "PLAN",
-        "  + pull image app:1  (not there yet)",
-        "  + create network pair-net  (not there yet)",
-        "  + start node pair-node-0  (not there yet)",
-        "  + start node pair-node-1  (not there yet)",
-        "4 to do, 0 as they should be",
+        " +  image app:1       (not there yet)",
+        " +  network pair-net  (not there yet)",
+        " +  node pair-node-0  (not there yet)",
+        " +  node pair-node-1  (not there yet)",
+        "Plan: 4 to create, 0 to change, 0 to replace, 0 to remove, 0 as they should be.",
     ]
 
 

@@ -25,7 +25,7 @@ from orchestrator.engines.docker.client import make_client, typed
 from orchestrator.engines.docker.deadlines import deadlines_from
 from orchestrator.engines.docker.endpoint import endpoint, make_reader
 from orchestrator.engines.docker.inspection import image_from_inspect
-from orchestrator.engines.docker.options import create_options
+from orchestrator.engines.docker.options import create_options, update_options
 from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.reading import Filter, Reader, Starter
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
@@ -64,6 +64,16 @@ TRAITS = EngineTraits(
     node_env={"NVIDIA_VISIBLE_DEVICES": "void"},
     gpu_variable="NVIDIA_VISIBLE_DEVICES",
     gpu_env={"NVIDIA_DRIVER_CAPABILITIES": "compute,utility"},
+    in_place=frozenset(
+        {
+            "name",
+            "status",
+            "resources.cpus",
+            "resources.memory",
+            "resources.memory_swap",
+            "resources.pids",
+        }
+    ),
 )
 
 
@@ -112,6 +122,7 @@ class DockerEngine:
                     *self._ownership.foreign_containers(containers, query),
                     *foreign_networks,
                 ),
+                lookalikes=self._ownership.lookalikes(containers, query),
             )
 
     def observe_nodes(self, project: str) -> tuple[ObservedNode, ...]:
@@ -227,6 +238,16 @@ class DockerEngine:
     @cached_property
     def _client(self) -> DockerClient:
         return make_client(self._cli.prefix, self._deadlines.change_s)
+
+    def change_node(self, node: ObservedNode, wanted: NodeSpec) -> None:
+        """See `Engine.change_node`: an update, a rename and a thaw, as far as they are needed."""
+        limits = update_options(node, wanted)
+        if limits:
+            self._cli.call("update", *limits, node.id, doing=f"changing limits of {wanted.name}")
+        if node.name != wanted.name:
+            self._cli.call("rename", node.id, wanted.name, doing=f"renaming {node.name}")
+        if node.status == "paused":
+            self._cli.call("unpause", node.id, doing=f"unpausing {wanted.name}")
 
     def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
         """See `Engine.stop_nodes`: one signal call for all, so the grace is waited for once."""

@@ -25,6 +25,7 @@ from orchestrator.state import (
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
+    Oddity,
 )
 
 Json = Mapping[str, Any]
@@ -47,13 +48,18 @@ def parse_time(text: str) -> float | None:
 
 
 def is_node(inspected: Json) -> bool:
-    """True when a container carries every label that a node needs to be told apart.
+    """True when a container carries every label that a node needs, and its hostname.
 
-    Anybody can put labels on a container: what `_spec` reads from them is checked here.
+    Anybody can put labels on a container: what `_spec` reads from them is checked here. An
+    image that was committed from a node hands them on to whatever is made of it, though not
+    the hostname, which stays as it was given whatever the container is renamed to.
     """
     labels = container_labels(inspected)
     counts = (labels.get(LABEL_NODE_RANK, ""), labels.get(LABEL_NUM_RANKS, "1"))
-    return LABEL_PROJECT in labels and all(_COUNT.fullmatch(count) for count in counts)
+    if LABEL_PROJECT not in labels or not all(_COUNT.fullmatch(count) for count in counts):
+        return False
+    hostname = f"{labels[LABEL_PROJECT]}-node-{labels[LABEL_NODE_RANK]}"
+    return str(inspected["Config"].get("Hostname")) == hostname
 
 
 def node_from_inspect(inspected: Json) -> ObservedNode:
@@ -74,7 +80,55 @@ def node_from_inspect(inspected: Json) -> ObservedNode:
         error=state.get("Error", ""),
         run_dir=labels.get(LABEL_RUN_DIR, ""),
         restart_count=_count(labels.get(LABEL_RESTART_COUNT, "")),
+        was_restarted=_was_restarted(inspected),
+        entrypoint=tuple(inspected["Config"].get("Entrypoint") or ()),
+        oddities=_oddities(inspected),
     )
+
+
+def _was_restarted(inspected: Json) -> bool:
+    """True when a node that runs had ended before; Docker keeps the time of the last end.
+
+    Neither a label nor RestartCount tells: the one is written before the first start, the
+    other counts what a restart policy did.
+    """
+    state = inspected["State"]
+    has_ended = parse_time(state.get("FinishedAt", "")) is not None
+    return has_ended and state["Status"] in {"running", "paused", "restarting"}
+
+
+# What `docker update` can set and no playbook asks for. A playbook's `cpus` is NanoCpus.
+_UNUSED = {
+    "BlkioWeight": "blkio_weight",
+    "CpuPeriod": "cpu_period",
+    "CpuQuota": "cpu_quota",
+    "CpuRealtimePeriod": "cpu_rt_period",
+    "CpuRealtimeRuntime": "cpu_rt_runtime",
+    "CpuShares": "cpu_shares",
+    "CpusetCpus": "cpuset_cpus",
+    "CpusetMems": "cpuset_mems",
+    "MemoryReservation": "memory_reservation",
+}
+
+
+def _oddities(inspected: Json) -> tuple[Oddity, ...]:
+    """Settings that `create_options` leaves alone and that somebody has changed since."""
+    host = inspected["HostConfig"]
+    # An engine may tell of `cpus` in the older words, too.
+    told = {"CpuPeriod", "CpuQuota"} if host.get("NanoCpus") else set()
+    odd = [
+        Oddity(name, str(host[key]), "")
+        for key, name in sorted(_UNUSED.items())
+        if host.get(key) and key not in told
+    ]
+    policy = (host.get("RestartPolicy") or {}).get("Name") or "no"
+    if policy != "no":
+        odd.append(Oddity("restart_policy", policy, "no"))
+    memory, swap = host.get("Memory") or 0, host.get("MemorySwap") or 0
+    # -1 also on every node of a kernel that does not account for swap.
+    if memory and swap not in {memory, -1}:
+        odd.append(Oddity("resources.memory_swap", str(swap), str(memory)))
+    return tuple(odd)
 
 
 def _count(text: str) -> int:
@@ -196,6 +250,7 @@ def image_from_inspect(inspected: Json, tag: str) -> ObservedImage:
         env=tuple(sorted(_pair(item) for item in config.get("Env") or [])),
         user=config.get("User") or "",
         workdir=config.get("WorkingDir") or "",
+        entrypoint=tuple(config.get("Entrypoint") or ()),
     )
 
 
@@ -206,4 +261,18 @@ def network_from_inspect(inspected: Json, project: str | None) -> ObservedNetwor
         name=inspected["Name"],
         internal=bool(inspected.get("Internal")),
         project=project,
+        oddities=_network_oddities(inspected),
     )
+
+
+def _network_oddities(inspected: Json) -> tuple[Oddity, ...]:
+    """What keeps nodes from each other; options that an engine may have as its defaults are not."""
+    odd = []
+    if (driver := inspected.get("Driver", "bridge")) != "bridge":
+        odd.append(Oddity("driver", driver, "bridge"))
+    if (inspected.get("Options") or {}).get(_ICC, "true") != "true":
+        odd.append(Oddity("enable_icc", "false", "true"))
+    return tuple(odd)
+
+
+_ICC = "com.docker.network.bridge.enable_icc"

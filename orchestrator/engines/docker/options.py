@@ -18,6 +18,7 @@ from orchestrator.state import (
     LABEL_SPEC_HASH,
     Confinement,
     NodeSpec,
+    ObservedNode,
     RunIdentity,
     spec_hash,
 )
@@ -62,6 +63,23 @@ def _confinement(confinement: Confinement) -> dict[str, Any]:
         "read_only": confinement.read_only_root or None,
         "tmpfs": [f"{target}:{options}" for target, options in confinement.tmpfs] or None,
     }
+
+
+def update_options(found: ObservedNode, wanted: NodeSpec) -> list[str]:
+    """The arguments of `docker update` that give a node its limits; empty: they are right."""
+    if found.spec.limits == wanted.limits and not found.oddities:
+        return []
+    limits = wanted.limits
+    options = []
+    if limits.cpus is not None:
+        options += ["--cpus", f"{limits.cpus:.9f}".rstrip("0").rstrip(".")]
+    if limits.memory_bytes is not None:
+        # One cannot pass the other on the way, so both are told at once.
+        options += ["--memory", str(limits.memory_bytes)]
+        options += ["--memory-swap", str(limits.memory_bytes)]
+    if limits.pids is not None:
+        options += ["--pids-limit", str(limits.pids)]
+    return options
 
 
 def _mount(source: str, target: str, read_only: bool) -> list[str]:

@@ -65,6 +65,15 @@ class Ownership:
             if each.name in query.node_names or self._is_rival(each, query.project)
         )
 
+    def lookalikes(self, containers: Iterable[Json], query: Query) -> tuple[ForeignObject, ...]:
+        """Containers that bear all our labels, inherited from an image that was made of a node."""
+        found = [
+            _foreign("container", each["Name"].lstrip("/"), each["Id"], container_labels(each))
+            for each in containers
+            if not is_node(each) and _key(container_labels(each)) == (query.project, self.owner)
+        ]
+        return tuple(each for each in found if each.name not in query.node_names)
+
     def networks(
         self, networks: Iterable[Json], query: Query
     ) -> tuple[tuple[ObservedNetwork, ...], tuple[ForeignObject, ...]]:

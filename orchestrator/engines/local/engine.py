@@ -58,6 +58,7 @@ TRAITS = EngineTraits(
     },
     loopback=True,
     gpu_variable="CUDA_VISIBLE_DEVICES",
+    in_place=frozenset({"status"}),
 )
 
 
@@ -147,6 +148,12 @@ class LocalEngine:
                 create_node_folder(folder)
                 write_node(folder.path, _record(node, identity))
         launch.launch_all(launches, os.environ, on_started)
+
+    def change_node(self, node: ObservedNode, wanted: NodeSpec) -> None:
+        """See `Engine.change_node`: a node that was stopped by a signal goes on."""
+        with typed_errors(f"changing node {wanted.name}"):
+            if (folder := self._folder(node)) is not None:
+                liveness.thaw(folder.path)
 
     def stop_nodes(self, nodes: Sequence[ObservedNode], *, grace_s: float) -> None:
         """See `Engine.stop_nodes`. A paused node goes on, to end on the signal it was sent."""

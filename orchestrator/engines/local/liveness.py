@@ -53,6 +53,14 @@ def is_stopped(pid: int) -> bool:
     return fields is not None and fields[0] == "T"
 
 
+def thaw(folder: Path) -> None:
+    """Let a node's processes go on that were stopped by a signal."""
+    main = read_process(folder)
+    if isinstance(main, ProcessRecord) and _is_same_process(main):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(main.pid, signal.SIGCONT)
+
+
 def stop(folders: Sequence[Path], *, grace_s: float) -> None:
     """Ask all nodes to end at once; kill those that still live after `grace_s` seconds."""
     _signal_supervisors(folders, STOP_SIGNAL)

@@ -268,7 +268,13 @@ LABELS: list[tuple[dict[str, str] | None, bool]] = [
 def test_only_labels_that_can_be_read_make_a_node(
     labels: dict[str, str] | None, ours: bool
 ) -> None:
-    assert is_node({"Config": {"Labels": labels}}) is ours
+    hostname = "x-node-" + (labels or {}).get("orchestrate.node_rank", "")
+    assert is_node({"Config": {"Labels": labels, "Hostname": hostname}}) is ours
+
+
+@pytest.mark.parametrize("hostname", ["3f2a5c7e9d10", "y-node-0", "x-node-1", "", None])
+def test_what_only_inherited_its_labels_is_no_node(hostname: str | None) -> None:
+    assert not is_node({"Config": {"Labels": OURS, "Hostname": hostname}})
 
 
 @given(st.dictionaries(st.sampled_from(sorted(OURS)), st.text(max_size=9)))

@@ -1,0 +1,62 @@
+"""Field by field, how what an engine found differs from what is wanted. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.state import NodeSpec, spec_fields
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs. None means: not set; only a variable can be set to nothing.
+
+    `field` is the field's path below `ranks` of the playbook, where it has one there.
+    """
+
+    field: str
+    old: str | None
+    new: str | None
+    forces_replacement: bool = True
+
+    def __str__(self) -> str:
+        old, new = ("(none)" if side is None else side or '""' for side in (self.old, self.new))
+        return f"{self.field}: {old} -> {new}"
+
+
+def field_changes(found: NodeSpec, wanted: NodeSpec) -> tuple[FieldChange, ...]:
+    """Every field in which two specs differ, in a fixed order."""
+    if found == wanted:
+        return ()
+    old, new = spec_fields(found), spec_fields(wanted)
+    names = (*new, *(name for name in old if name not in new))
+    changes = tuple(
+        FieldChange(name, _set(old, name), _set(new, name))
+        for name in names
+        if _set(old, name) != _set(new, name)
+    )
+    return tuple(each for change in changes for each in _opened(change, found, wanted))
+
+
+def _set(fields: Mapping[str, str], name: str) -> str | None:
+    """A field's text, None where it is not set."""
+    text = fields.get(name)
+    return text if text or name.startswith("env.") else None
+
+
+def _opened(change: FieldChange, found: NodeSpec, wanted: NodeSpec) -> tuple[FieldChange, ...]:
+    """A command of as many words as before differs in words; any other change is one."""
+    if change.field != "command" or len(found.command) != len(wanted.command):
+        return (change,)
+    words = enumerate(zip(found.command, wanted.command, strict=True))
+    return tuple(
+        FieldChange(f"command[{index}]", _quoted(old), _quoted(new))
+        for index, (old, new) in words
+        if old != new
+    )
+
+
+def _quoted(word: str) -> str:
+    return json.dumps(word, ensure_ascii=False)

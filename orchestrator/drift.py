@@ -1,0 +1,241 @@
+"""How each object of a project differs from what is wanted of it, found by looking at it. Pure.
+
+The hash in a node's labels is asked last: what was changed by hand is found field by field,
+and what an image adds to its containers is never a difference.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from orchestrator.difference import FieldChange, field_changes
+from orchestrator.state import (
+    DesiredState,
+    NetworkSpec,
+    NodeSpec,
+    NodeStatus,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedState,
+    Oddity,
+    sorted_env,
+    spec_hash,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Why an object is not as it should be: in words, field by field, or both."""
+
+    why: str = ""
+    changes: tuple[FieldChange, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.why or self.changes)
+
+    @property
+    def forces_replacement(self) -> bool:
+        """True unless all of it can be changed while the object stays."""
+        return bool(self.why) or any(change.forces_replacement for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a node is compared with besides its own spec."""
+
+    image: ObservedImage | None
+    run_id: str
+    networks: dict[str, frozenset[str]]  # `{name: ids of the networks of that name}`
+    names: Counter[str]
+    in_place: frozenset[str]
+
+    @classmethod
+    def of(cls, observed: ObservedState, in_place: frozenset[str]) -> Surroundings:
+        """What surrounds every node of an observed state."""
+        networks: dict[str, frozenset[str]] = {}
+        for network in observed.networks:
+            networks[network.name] = networks.get(network.name, frozenset()) | {network.id}
+        names = Counter(node.name for node in observed.nodes)
+        return cls(observed.image, _common_run(observed.nodes), networks, names, in_place)
+
+
+def node_drifts(
+    desired: DesiredState, observed: ObservedState, in_place: frozenset[str]
+) -> dict[int, Drift]:
+    """`{node rank: drift}` for each node that is not as it should be by itself."""
+    around = Surroundings.of(observed, in_place)
+    found = {node.node_rank: node for node in observed.nodes}
+    drifts = {}
+    for wanted in desired.nodes:
+        node = found.get(wanted.node_rank)
+        if drift := _node_drift(wanted, node, around) if node else Drift("not there yet"):
+            drifts[wanted.node_rank] = drift
+    wanted_ranks = {node.node_rank for node in desired.nodes}
+    for rank, count in sorted(Counter(node.node_rank for node in observed.nodes).items()):
+        if rank not in wanted_ranks:
+            drifts[rank] = Drift("not in the playbook")
+        elif count > 1:
+            drifts[rank] = Drift("is there twice")
+    return drifts
+
+
+def network_drift(network: ObservedNetwork, wanted: NetworkSpec | None, count: int) -> Drift:
+    """How a network of ours differs; `count` networks bear its name."""
+    if wanted is None or network.name != wanted.name:
+        return Drift("not in the playbook")
+    if wanted.external:  # it was made here once; nodes cannot do without it now
+        return Drift()
+    if count > 1:  # Docker allows two of one name, and then neither can be used by name
+        return Drift("is there twice")
+    changes = _odd(network.oddities)
+    if network.internal != wanted.internal:
+        internal = FieldChange("internal", _yaml(network.internal), _yaml(wanted.internal))
+        changes = (internal, *changes)
+    return Drift(changes=changes)
+
+
+def remaining_differences(
+    desired: DesiredState, observed: ObservedState
+) -> tuple[tuple[str, FieldChange], ...]:
+    """`(object, field)` of what is there and not as wanted; how nodes fare is left out.
+
+    Right after an apply there is none, whether a quick job has ended by then or not.
+    """
+    around = Surroundings.of(observed, frozenset())
+    found = {node.node_rank: node for node in observed.nodes}
+    nodes = tuple(
+        (f"node {wanted.name}", change)
+        for wanted in desired.nodes
+        if (node := found.get(wanted.node_rank))
+        for change in _node_changes(wanted, node, around)
+    )
+    networks = tuple(
+        (f"network {network.name}", change)
+        for network in observed.networks
+        if network.project == desired.project
+        for change in network_drift(network, desired.network, 1).changes
+    )
+    return (*networks, *nodes)
+
+
+def _common_run(nodes: tuple[ObservedNode, ...]) -> str:
+    """The run that most nodes belong to; a gang cannot be made of two."""
+    counts = Counter(node.run_id for node in nodes)
+    return counts.most_common(1)[0][0] if counts else ""
+
+
+def _node_drift(wanted: NodeSpec, found: ObservedNode, around: Surroundings) -> Drift:
+    changes = _node_changes(wanted, found, around)
+    if found.status is NodeStatus.PAUSED and "status" in around.in_place:
+        thaw = FieldChange("status", "paused", "running", forces_replacement=False)
+        return Drift(_outer_cause(found, around), (thaw, *changes))
+    return Drift(_status_cause(found) or _outer_cause(found, around), changes)
+
+
+def _node_changes(
+    wanted: NodeSpec, found: ObservedNode, around: Surroundings
+) -> tuple[FieldChange, ...]:
+    """Every field that differs; the hash speaks where no field does."""
+    image = around.image
+    is_of_image = image is None or found.image_id == image.id
+    changes = _spec_changes(wanted, found, image if is_of_image else None)
+    if image is not None and not is_of_image:
+        moved = FieldChange("image id", _short(found.image_id), _short(image.id))
+        changes = (moved, *changes)
+    elif image is not None and found.entrypoint != image.entrypoint:
+        old, new = (" ".join(words) or None for words in (found.entrypoint, image.entrypoint))
+        changes = (*changes, FieldChange("entrypoint", old, new))
+    changes = (*changes, *_odd(found.oddities))
+    if not changes and found.spec_hash != (digest := spec_hash(wanted)):
+        return (FieldChange("spec hash", found.spec_hash[:18], digest[:18]),)
+    can_stay = _stays(found, around)
+    return tuple(
+        replace(change, forces_replacement=False) if can_stay(change) else change
+        for change in changes
+    )
+
+
+def _stays(found: ObservedNode, around: Surroundings) -> Callable[[FieldChange], bool]:
+    """Which changes leave the node where it is.
+
+    The limits of a job that has ended are those that it ran with: another limit is another
+    run. A limit is not taken away in place, as Docker has no word for it.
+    """
+
+    def can_stay(change: FieldChange) -> bool:
+        if change.field not in around.in_place or change.new is None:
+            return False
+        if change.field == "name":
+            return not around.names[change.new]
+        return found.is_active
+
+    return can_stay
+
+
+def _spec_changes(
+    wanted: NodeSpec, found: ObservedNode, image: ObservedImage | None
+) -> tuple[FieldChange, ...]:
+    changes = field_changes(found.spec, _with_defaults(wanted, image))
+    if image is not None or wanted.image is None:
+        return changes
+    # Its image is not the one that is here now, if any: what is there and not asked for may
+    # well be what that image gave the node.
+    return tuple(change for change in changes if change.new is not None)
+
+
+def _with_defaults(spec: NodeSpec, image: ObservedImage | None) -> NodeSpec:
+    """The spec as an engine reports it back: with what its image adds to it."""
+    if image is None:
+        return spec
+    return replace(
+        spec,
+        env=sorted_env(dict(image.env), dict(spec.env)),
+        user=spec.user or image.user or None,
+        workdir=spec.workdir or image.workdir or None,
+    )
+
+
+def _status_cause(found: ObservedNode) -> str:
+    match found.status:
+        case NodeStatus.RUNNING:
+            return ""
+        case NodeStatus.EXITED if found.exit_code == 0:
+            return ""
+        case NodeStatus.EXITED:
+            return found.ending
+        case NodeStatus.CREATED:
+            return f"was never started: {found.error}" if found.error else "was never started"
+        case NodeStatus.DEAD if found.error:
+            return f"is dead: {found.error}"
+        case _:
+            return f"is {found.status.value}"
+
+
+def _outer_cause(found: ObservedNode, around: Surroundings) -> str:
+    """What of a node's surroundings keeps it from being one with the others."""
+    if found.was_restarted and found.is_active:
+        return "was started again by hand: its peers knew another process"
+    if found.run_id != around.run_id:
+        return f"is of run {found.run_id or '(none)'}, the others of {around.run_id or '(none)'}"
+    # A running node may hang on a network that has since been replaced by one of its name.
+    ids = around.networks.get(found.spec.network or "", frozenset())
+    if found.is_active and found.network_id is not None and found.network_id not in ids:
+        return "its network was replaced under it"
+    return ""
+
+
+def _odd(oddities: tuple[Oddity, ...]) -> tuple[FieldChange, ...]:
+    return tuple(
+        FieldChange(oddity.field, oddity.found or None, oddity.usual or None) for oddity in oddities
+    )
+
+
+def _short(image_id: str | None) -> str | None:
+    return image_id[:19] if image_id else None
+
+
+def _yaml(value: bool) -> str:
+    return str(value).lower()
