@@ -21,6 +21,7 @@ def container(name: str, project: str | None, owner: str | None, rank: str = "0"
     kept = {label: value for label, value in labels.items() if value is not None}
     found = capture("running")
     found["Config"]["Labels"] = kept | {"orchestrate.node_rank": rank}
+    found["Config"]["Hostname"] = f"{project}-node-{rank}"
     return found | {"Id": f"id-{name}", "Name": f"/{name}"}
 
 
@@ -38,6 +39,15 @@ def test_only_what_bears_our_owner_label_is_our_node() -> None:
         container("other-node-0", "other", "1000"),
     ]
     assert [node.name for node in MINE.nodes(found, "lab")] == ["lab-node-0"]
+
+
+def test_what_only_inherited_our_labels_is_told_of_and_not_taken_for_a_node() -> None:
+    copy, node = container("copy", "lab", "1000"), container("lab-node-0", "lab", "1000")
+    copy["Config"]["Hostname"] = "3f2a5c7e9d10"
+    told = (ForeignObject("container", "copy", "id-copy", "lab", "1000"),)
+    assert MINE.lookalikes([copy, node], QUERY) == told
+    assert [each.name for each in MINE.nodes([copy, node], "lab")] == ["lab-node-0"]
+    assert MINE.foreign_containers([copy, node], QUERY) == ()
 
 
 IN_THE_WAY = {
