@@ -1,0 +1,193 @@
+"""Playbooks that hold load, however they are written; one change makes a fault where it is."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck as Health
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.errors import Fault
+from orchestrator.playbook.loader import load_text
+from tests.fuzz.promise import NAME, faults_of
+from tests.fuzz.spots import Spot, allows, node_at, put, spots
+from tests.fuzz.strategies import PLAYBOOKS, Json, make_files
+from tests.fuzz.writing import STYLES, node_of, write
+
+# Without shrinking: a playbook has a thousand draws, and to shrink one takes minutes.
+_MANY = settings(
+    max_examples=50,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[Health.function_scoped_fixture, Health.too_slow, Health.filter_too_much],
+)
+_STYLE = st.sampled_from(sorted(STYLES))
+
+_OTHER_VALUES = (
+    None,
+    True,
+    0,
+    -1,
+    7,
+    10**18,
+    -1.5,
+    0.0,
+    1e300,
+    "",
+    "x y",
+    "-x",
+    "1",
+    "60",
+    "9" * 31 + "h",
+    "1e9GiB",
+    "\u202e\u0007\x1b[2J",
+    "é" * 500,
+    "/" * 5000,
+    [],
+    [1],
+    [["x"]],
+    {},
+    {"zz": 1},
+    {"": None},
+    {1: 1},
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of the playbooks, with the files that they name."""
+    return make_files(tmp_path)
+
+
+@st.composite
+def _playbook_and_spot(draw: st.DrawFn, *, mapping: bool = False) -> tuple[Json, Spot]:
+    playbook = draw(PLAYBOOKS)
+    found = [spot for spot in spots(playbook) if spot.known or not mapping]
+    return playbook, draw(st.sampled_from(found))
+
+
+def _is_at(fault: Fault, path: str) -> bool:
+    return fault.path == path or fault.path.startswith((f"{path}.", f"{path}[")) or not path
+
+
+@_MANY
+@given(PLAYBOOKS)
+def test_what_the_schema_allows_loads_and_means_the_same_in_every_style(
+    folder: Path, playbook: Json
+) -> None:
+    texts = [write(node_of(playbook), style) for style in STYLES]
+
+    assert [faults_of(text, folder) for text in texts] == [()] * len(texts)
+    loaded = [load_text(text, name=NAME, folder=folder).playbook for text in texts]
+    assert loaded == [loaded[0]] * len(texts)
+
+
+@_MANY
+@given(_playbook_and_spot(), st.sampled_from(_OTHER_VALUES), _STYLE)
+def test_a_value_that_the_schema_refuses_is_a_fault_at_its_place(
+    folder: Path, found: tuple[Json, Spot], value: Json, style: str
+) -> None:
+    playbook, spot = found
+    assume(not allows(spot.schema, value))
+
+    faults = faults_of(write(node_of(put(playbook, spot.loc, value)), style), folder)
+
+    assert [fault for fault in faults if _is_at(fault, spot.path)]
+
+
+@_MANY
+@given(_playbook_and_spot(), st.integers(0, 2), _STYLE)
+def test_any_other_value_loads_or_is_a_fault(
+    folder: Path, found: tuple[Json, Spot], seed: int, style: str
+) -> None:
+    playbook, spot = found
+    for value in _OTHER_VALUES[seed::3]:
+        faults_of(write(node_of(put(playbook, spot.loc, value)), style), folder)
+
+
+@_MANY
+@given(_playbook_and_spot(mapping=True), st.data(), _STYLE)
+def test_a_key_that_is_missing_is_a_fault_at_its_place(
+    folder: Path, found: tuple[Json, Spot], data: st.DataObject, style: str
+) -> None:
+    playbook, spot = found
+    assume(spot.schema.get("required") and spot.known.keys() >= spot.value.keys())
+    assume("anyOf" not in spot.schema)
+    key = data.draw(st.sampled_from(spot.schema["required"]))
+    rest = {name: value for name, value in spot.value.items() if name != key}
+
+    faults = faults_of(write(node_of(put(playbook, spot.loc, rest)), style), folder)
+
+    assert (f"{spot.path}.{key}".lstrip("."), "missing") in [(f.path, f.what) for f in faults]
+
+
+@_MANY
+@given(
+    _playbook_and_spot(mapping=True),
+    st.data(),
+    st.sampled_from(["x", "_", "é", "\u200b", "\U0001f600", "\x1b", "\u202e", "\t", "#", ": "]),
+    _STYLE,
+)
+def test_a_key_with_one_letter_more_is_a_fault_at_the_key(
+    folder: Path, found: tuple[Json, Spot], data: st.DataObject, letter: str, style: str
+) -> None:
+    playbook, spot = found
+    assume(spot.value)
+    key = data.draw(st.sampled_from(sorted(spot.value, key=str)))
+    at = data.draw(st.integers(1, len(key)))
+    root = node_of(playbook)
+    for name, _ in node_at(root, spot.loc).value:
+        if name.value == key:
+            name.value = key[:at] + letter + key[at:]
+            name.style = '"'
+    text = write(root, style)
+
+    faults = faults_of(text, folder)
+
+    lines = text.decode().splitlines()
+    pointed = [lines[fault.line - 1][fault.column - 1 :] for fault in faults]
+    escaped = ascii(key[:at])[1:-1]
+    assert [line for line in pointed if line.lstrip('? {"-').startswith(escaped)], pointed
+
+
+@_MANY
+@given(_playbook_and_spot(), st.data(), _STYLE)
+def test_a_key_that_is_given_twice_is_a_fault_at_its_place(
+    folder: Path, found: tuple[Json, Spot], data: st.DataObject, style: str
+) -> None:
+    playbook, spot = found
+    assume(isinstance(spot.value, dict) and spot.value)
+    root = node_of(playbook)
+    pairs = node_at(root, spot.loc).value
+    key, value = data.draw(st.sampled_from(pairs))
+    pairs.append((copy.copy(key), value if data.draw(st.booleans()) else node_of("x")))
+
+    faults = faults_of(write(root, style), folder)
+
+    twice = [fault.path for fault in faults if fault.what.startswith("the key is given twice")]
+    assert [path.startswith(spot.path) for path in twice] == [True]
+
+
+@_MANY
+@given(
+    _playbook_and_spot(),
+    st.sampled_from(["9" * 40, "9" * 41, "1" * 5000, "0x" + "f" * 400, "1e999", "-.inf", "0755"]),
+    _STYLE,
+)
+def test_a_huge_number_is_a_fault_at_its_place(
+    folder: Path, found: tuple[Json, Spot], number: str, style: str
+) -> None:
+    playbook, spot = found
+    assume(not isinstance(spot.value, dict | list))
+    root = node_of(playbook)
+    node = node_at(root, spot.loc)
+    node.value, node.style, node.tag = number, "", "tag:yaml.org,2002:int"
+    node.tag = yaml.SafeDumper("").resolve(yaml.ScalarNode, number, (True, False))
+
+    faults = faults_of(write(root, style), folder)
+
+    assert [fault.path for fault in faults if _is_at(fault, spot.path)]
