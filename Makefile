@@ -7,8 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAYBOOK ?= playbooks/two-rank.yaml
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 600
 
-.PHONY: help setup engine busybox demo test lint unit contract e2e bench docs clean
+.PHONY: help setup engine busybox demo test lint unit contract e2e bench fuzz docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +52,9 @@ e2e: $(VENV)/.dev $(VENV)/.train engine busybox ## real engines, real trainer
 bench: $(VENV)/.dev engine busybox ## compare with a shell script and Compose; writes docs/performance.md
 	@$(BIN)/python -m benchmarks --out docs/performance.md $(BENCH_ARGS)
 
+fuzz: $(VENV)/.dev ## look for bytes that break the playbook's reader, for FUZZ_SECONDS
+	@$(BIN)/python -m tests.fuzz.fuzz $(FUZZ_SECONDS)
+
 docs: $(VENV)/.orchestrate ## regenerate what docs/ has from the models
 	@$(BIN)/python -m orchestrator.playbook.schema docs/
 
@@ -67,7 +71,7 @@ $(VENV)/.orchestrate: pyproject.toml $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.orchestrate
 	@echo "setup: installing the test tools into $(VENV)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --only-binary atheris --editable '.[dev,fuzz]'
 	@touch $@
 
 $(VENV)/.train: pyproject.toml $(VENV)/.orchestrate

@@ -6,6 +6,7 @@ No pytest here: the fuzz target uses it in a process of its own.
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,12 @@ def faults_of(data: bytes, folder: Path) -> tuple[Fault, ...]:
         return exc.faults
     assert isinstance(loaded.playbook, Playbook)
     return ()
+
+
+def assert_harmless(shown: str) -> None:
+    """See that a line cannot steer a terminal: no control, format or line-breaking character."""
+    kinds = {unicodedata.category(char) for char in shown.replace("\t", "")}
+    assert kinds.isdisjoint(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")), ascii(shown)
 
 
 def assert_sane(faults: tuple[Fault, ...], data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any, Final
 
 import yaml
@@ -31,9 +32,15 @@ _Dumper.add_representer(str, _text)
 
 def node_of(value: object) -> yaml.Node:
     """Make PyYAML's tree of a value, which may then be made worse before it is written."""
-    dumper = _Dumper("")
+    dumper: Any = _Dumper(io.StringIO())
     node: yaml.Node = dumper.represent_data(value)
     return node
+
+
+def tag_of(text: str) -> str:
+    """Give the tag that PyYAML takes bare text for."""
+    resolver: Any = yaml.resolver.Resolver()
+    return str(resolver.resolve(yaml.ScalarNode, text, (True, False)))
 
 
 def write(node: yaml.Node, style: str = "block") -> bytes:
