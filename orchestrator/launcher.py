@@ -20,10 +20,23 @@ def under_torchrun(command: Sequence[str], options: Sequence[str]) -> tuple[str,
     """
     program, *rest = command
     if not _PYTHON.fullmatch(program):
-        return ("torchrun", *options, "--no-python", *command)
+        return ("torchrun", *options, "--no-python", program, *_as_written(rest))
     launcher = (program, "-m", "torch.distributed.run", *options)
     while rest[:1] == ["-u"]:  # torchrun starts Python so by itself
         rest = rest[1:]
     if rest[:1] == ["-m"] or (rest and not rest[0].startswith("-")):
-        return (*launcher, *rest)
-    return (*launcher, "--no-python", *command)  # -c, -X, -W: only Python itself reads those
+        return (*launcher, *_as_written(rest))
+    return (
+        *launcher,
+        "--no-python",
+        program,
+        *_as_written(rest),
+    )  # -c, -X, -W: only Python itself reads those
+
+
+def _as_written(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Arguments that torchrun, which takes each one for a `string.Template`, hands on as they are.
+
+    A shell's `$$` would become `$`, and `${local_rank}` a number.
+    """
+    return tuple(argument.replace("$", "$$") for argument in arguments)

@@ -183,6 +183,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "-c",
         "python train.py",
     ),
+    "[sh, -c, 'kill $$ $A']": ("torchrun", *GROUP, "--no-python", "sh", "-c", "kill $$$$ $$A"),
+    "[python, t.py, '${local_rank}']": ("python", *RUN, "t.py", "$${local_rank}"),
     "[./train.sh, python]": ("torchrun", *GROUP, "--no-python", "./train.sh", "python"),
     "[/app/train.py]": ("torchrun", *GROUP, "--no-python", "/app/train.py"),
     "[pythonic, train.py]": ("torchrun", *GROUP, "--no-python", "pythonic", "train.py"),
