@@ -80,7 +80,7 @@ def with_gpus(
     demand = desired.gpus
     if demand is None:
         return desired
-    held = {node.node_rank: node.spec.gpus for node in nodes}
+    held = {node.node_rank: _planned(node, demand) for node in nodes}
     wanted = [held.get(node.node_rank, ()) for node in desired.nodes]
     given = assign(demand, gpus, wanted, _taken(demand, others))
     pairs = zip(desired.nodes, given, strict=True)
@@ -105,6 +105,12 @@ def refuse_collisions(
                     f"{uuid}, which node {node.name} had, is used by {taken[uuid]} now",
                     fix="wait for it, destroy one of the two projects, or name other gpu.devices",
                 )
+
+
+def _planned(node: ObservedNode, demand: GpuDemand) -> Uuids:
+    """What the node was told, not what it has: a device that was changed by hand is drift."""
+    told = dict(node.spec.env).get(demand.variable, "")
+    return tuple(told.split(",")) if told else ()
 
 
 def _taken(demand: GpuDemand, others: Iterable[ObservedNode]) -> dict[str, str]:

@@ -31,6 +31,7 @@ class ProcessGroupJoined(_Event):
     """A rank came out of a collective over the whole group.
 
     `rank_sum` is what an all_reduce (sum) of the ranks gave: W(W-1)/2 if all took part once.
+    `gpu` is the UUID of the GPU that the rank uses, if it says so.
     """
 
     event: Literal["process_group_joined"]
@@ -39,6 +40,7 @@ class ProcessGroupJoined(_Event):
     master_addr: Text
     rank_sum: Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT)]
     hostname: Text = ""
+    gpu: Text | None = None
 
 
 class Step(_Event):

@@ -64,6 +64,9 @@ def _root_filesystem(busybox: Path) -> bytes:
     listed = subprocess.run([busybox, "--list"], capture_output=True, check=True, timeout=60)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
+        folder = tarfile.TarInfo("bin")  # a folder that is only implied may get any mode
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(folder)
         entry = tarfile.TarInfo("bin/busybox")
         entry.mode = 0o755
         content = busybox.read_bytes()

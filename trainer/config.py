@@ -14,16 +14,20 @@ TINY = "tiny"
 BUILTIN_CORPUS = Path(__file__).parent / "data" / "alice.txt"
 DEFAULT_WARMUP_STEPS = 2
 BACKENDS = ("auto", "gloo", "nccl")
+DEVICES = ("auto", "cpu", "cuda")
+# What torch calls a group that carries CUDA tensors by one of them; the CPU always has gloo.
+TORCH_BACKENDS = {"cpu:gloo,cuda:gloo": "gloo", "cpu:gloo,cuda:nccl": "nccl"}
 
 
 @dataclass(frozen=True, slots=True)
 class GroupConfig:
     """How the process group forms and where tensors live."""
 
-    device: str  # auto | cpu | cuda
+    device: str  # one of DEVICES
     backend: str  # one of BACKENDS
     init_timeout_s: float  # from the first connection to the end of the join
     collective_timeout_s: float  # any collective after the join
+    gpu_memory_fraction: float = 1.0  # of the GPU's memory, for this rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +243,24 @@ def _add_output_flags(group: argparse._ArgumentGroup) -> None:
 
 def _add_group_flags(group: argparse._ArgumentGroup, environ: Mapping[str, str]) -> None:
     group.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: cuda if there"
+        "--device",
+        type=_device,
+        default=environ.get("ORCHESTRATE_DEVICE") or "auto",
+        help="auto, cpu or cuda; auto: cuda if there; also ORCHESTRATE_DEVICE",
+    )
+    group.add_argument(
+        "--gpu-memory-fraction",
+        type=_real(0, 1, open_low=True),
+        default=environ.get("ORCHESTRATE_GPU_MEMORY_FRACTION") or "1",
+        metavar="PART",
+        help="of the GPU's memory that this rank may use; also ORCHESTRATE_GPU_MEMORY_FRACTION",
     )
     group.add_argument(
         "--backend",
         type=_backend,
         default=environ.get("ORCHESTRATE_BACKEND") or "auto",
-        help="auto, gloo or nccl; auto: nccl on cuda, gloo on cpu; also ORCHESTRATE_BACKEND",
+        help="auto, gloo, nccl, or torch's cpu:gloo,cuda:gloo; auto: nccl on cuda, gloo on cpu;"
+        " also ORCHESTRATE_BACKEND",
     )
     group.add_argument(
         "--init-timeout-s",
@@ -264,8 +279,16 @@ def _add_group_flags(group: argparse._ArgumentGroup, environ: Mapping[str, str])
 
 
 def _backend(text: str) -> str:
-    if text not in BACKENDS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(BACKENDS)}")
+    return _one_of(BACKENDS, TORCH_BACKENDS.get(text, text))
+
+
+def _device(text: str) -> str:
+    return _one_of(DEVICES, text)
+
+
+def _one_of(choices: Sequence[str], text: str) -> str:
+    if text not in choices:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choices)}")
     return text
 
 
@@ -302,7 +325,11 @@ def _config(args: argparse.Namespace) -> Config:
         max_steps=args.max_steps,
         seed=args.seed,
         group=GroupConfig(
-            args.device, args.backend, args.init_timeout_s, args.collective_timeout_s
+            args.device,
+            args.backend,
+            args.init_timeout_s,
+            args.collective_timeout_s,
+            args.gpu_memory_fraction,
         ),
         model=ModelConfig(args.model, args.parallel, args.precision, args.activation_checkpointing),
         data=DataConfig(

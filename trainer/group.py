@@ -56,6 +56,7 @@ def join(config: GroupConfig, environ: Mapping[str, str], log: FilteringBoundLog
     """
     place = _read_place(environ)
     device = _choose_device(config.device, place.local_rank)
+    _limit_memory(config.gpu_memory_fraction, device)
     backend = _choose_backend(config.backend, device)
     _init(config, place, _TORCH_BACKEND[device.type, backend])
     rank = Rank(place.rank, place.world_size, device, backend)
@@ -66,6 +67,7 @@ def join(config: GroupConfig, environ: Mapping[str, str], log: FilteringBoundLog
         master_addr=place.master_addr,
         master_port=place.master_port,
         hostname=socket.gethostname(),
+        gpu=_gpu_uuid(device),
         rank_sum=_prove(rank),
         torch_version=torch.__version__,
     )
@@ -119,11 +121,25 @@ def _choose_device(wanted: str, local_rank: int) -> torch.device:
     if local_rank >= found:
         raise UsageError(
             f"LOCAL_RANK {local_rank}, but {found} CUDA devices are visible",
-            fix="start at most one rank for each visible GPU, or use --device cpu",
+            fix="start at most one rank for each visible GPU, see that torch is a CUDA build, or "
+            "use --device cpu",
         )
     device = torch.device("cuda", local_rank)
     torch.cuda.set_device(device)
     return device
+
+
+def _limit_memory(fraction: float, device: torch.device) -> None:
+    """Keep this rank to its part of a GPU that others use too; beyond it torch is out of memory."""
+    if device.type == "cuda" and fraction < 1:
+        torch.cuda.set_per_process_memory_fraction(fraction, device)
+
+
+def _gpu_uuid(device: torch.device) -> str | None:
+    """The GPU behind an ordinal, as `nvidia-smi -L` names it."""
+    if device.type != "cuda":
+        return None
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
 
 
 def _choose_backend(wanted: str, device: torch.device) -> str:

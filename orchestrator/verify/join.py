@@ -50,6 +50,20 @@ def _content_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str]
     backend = _majority(facts, lambda each: each.backend)
     if join.backend != backend:
         return f"backend {backend}, as the others", f"backend {join.backend}"
+    return _gpu_fault(facts, join)
+
+
+def _gpu_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | None:
+    """A GPU that is not the node's, or one that two ranks have where each has its own."""
+    nodes, demand = facts.desired.nodes, facts.desired.gpus
+    given = nodes[join.rank // nodes[0].num_ranks].gpus
+    if given and join.gpu and join.gpu not in given:
+        return f"gpu {' or '.join(given)}", f"gpu {join.gpu}"
+    if join.gpu and demand is not None and demand.mode == "exclusive":
+        joins = (said.joins[0][1] for said in facts.ranks.values() if said.joins)
+        same = [each.rank for each in joins if each.gpu == join.gpu and each.rank != join.rank]
+        if same:
+            return "a gpu of its own", f"gpu {join.gpu}, as rank {same[0]} has"
     return None
 
 

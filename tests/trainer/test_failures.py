@@ -160,6 +160,17 @@ def test_backend_nccl_on_cpu_is_refused_whoever_asks_for_it() -> None:
     assert overruled.exit_codes == [0]
 
 
+def test_a_rank_that_is_told_to_use_a_gpu_does_not_go_on_without_one() -> None:
+    done = run(1, *SMALL, ORCHESTRATE_DEVICE="cuda", CUDA_VISIBLE_DEVICES="")
+    assert done.exit_codes == [2]
+    assert the_failure(done) == failure(
+        "UsageError",
+        "LOCAL_RANK 0, but 0 CUDA devices are visible",
+        "start at most one rank for each visible GPU, see that torch is a CUDA build, or use "
+        "--device cpu",
+    )
+
+
 def test_a_batch_that_does_not_divide_is_refused_on_every_rank() -> None:
     done = run(2, "--global-batch-size", "6", "--grad-accumulation", "2")
     assert done.exit_codes == [2, 2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.trainer.trainer_runs import SMALL, cached_run, largest_difference, run_alone
+from tests.trainer.trainer_runs import SMALL, cached_run, largest_difference, run, run_alone
 
 pytestmark = pytest.mark.torch
 
@@ -28,6 +28,14 @@ def test_losses_do_not_depend_on_the_world(world_size: int, parallel: str) -> No
     assert done.exit_codes == [0] * world_size
     for rank in range(world_size):
         assert done.losses(rank) == done.losses(0)
+    assert largest_difference(done.losses(), reference()) <= TOLERANCE
+
+
+def test_losses_do_not_depend_on_what_gloo_is_called() -> None:
+    """The name by which ranks that share a GPU are told of it, on a CPU."""
+    done = run(2, *SMALL, ORCHESTRATE_BACKEND="cpu:gloo,cuda:gloo")
+    assert done.exit_codes == [0, 0]
+    assert [done.one("process_group_joined", rank)["backend"] for rank in range(2)] == ["gloo"] * 2
     assert largest_difference(done.losses(), reference()) <= TOLERANCE
 
 

@@ -66,6 +66,7 @@ def joined(record: dict[str, Any]) -> dict[str, Any]:
         "master_addr": "127.0.0.1",
         "master_port": record["master_port"],
         "hostname": socket.gethostname(),
+        "gpu": None,
         "rank_sum": 1,
         "torch_version": record["torch_version"],
     }

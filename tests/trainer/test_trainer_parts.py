@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,8 +22,10 @@ from trainer.config import (
     OutputConfig,
     parse_config,
 )
+from trainer.errors import UsageError
 
 dataset = pytest.importorskip("trainer.dataset")  # these import torch
+group = pytest.importorskip("trainer.group")
 optim = pytest.importorskip("trainer.optim")
 tokenizer = pytest.importorskip("trainer.tokenizer")
 
@@ -104,6 +107,92 @@ def test_no_flags_mean_these_defaults() -> None:
         optim=OptimConfig(0.001, 2, "cosine", 0.1, weight_decay=0.01, max_grad_norm=1.0),
         output=OutputConfig(None, checkpoint_every=0, resume=False, export_dir=None),
     )
+
+
+def test_what_a_gpu_mode_sets_is_read() -> None:
+    environ = {
+        "ORCHESTRATE_BACKEND": "cpu:gloo,cuda:gloo",
+        "ORCHESTRATE_DEVICE": "cuda",
+        "ORCHESTRATE_GPU_MEMORY_FRACTION": "0.45",
+    }
+    assert parse_config((), environ).group == GroupConfig("cuda", "gloo", 300.0, 600.0, 0.45)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"ORCHESTRATE_DEVICE": "tpu"},
+        {"ORCHESTRATE_BACKEND": "cuda:gloo"},
+        {"ORCHESTRATE_GPU_MEMORY_FRACTION": "0"},
+        {"ORCHESTRATE_GPU_MEMORY_FRACTION": "1.5"},
+    ],
+)
+def test_what_a_gpu_mode_would_not_set_is_refused(environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        parse_config((), environ)
+
+
+class StandInCuda:
+    """The part of torch.cuda that a rank's place on a GPU takes, on a machine without one."""
+
+    def __init__(self, num_gpus: int) -> None:
+        self.num_gpus = num_gpus
+        self.calls: list[tuple[object, ...]] = []
+
+    def is_available(self) -> bool:
+        return self.num_gpus > 0
+
+    def device_count(self) -> int:
+        return self.num_gpus
+
+    def set_device(self, device: object) -> None:
+        self.calls.append(("set_device", str(device)))
+
+    def set_per_process_memory_fraction(self, fraction: float, device: object) -> None:
+        self.calls.append(("set_per_process_memory_fraction", fraction, str(device)))
+
+    def get_device_properties(self, device: object) -> SimpleNamespace:
+        return SimpleNamespace(uuid=f"uuid-of-{device}")
+
+
+@pytest.mark.parametrize(
+    ("fraction", "limits"),
+    [(0.45, [("set_per_process_memory_fraction", 0.45, "cuda:1")]), (1.0, [])],
+)
+def test_local_rank_picks_the_gpu_and_its_part_of_the_memory(
+    monkeypatch: pytest.MonkeyPatch, fraction: float, limits: list[tuple[object, ...]]
+) -> None:
+    cuda = StandInCuda(2)
+    monkeypatch.setattr(group.torch, "cuda", cuda)
+    device = group._choose_device("auto", 1)
+    group._limit_memory(fraction, device)
+    assert cuda.calls == [("set_device", "cuda:1"), *limits]
+    assert group._gpu_uuid(device) == "GPU-uuid-of-cuda:1"
+    assert group._choose_backend("gloo", device) == "gloo"
+    assert group._TORCH_BACKEND["cuda", "gloo"] == "cpu:gloo,cuda:gloo"
+
+
+def test_the_cpu_has_no_gpu_to_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = StandInCuda(0)
+    monkeypatch.setattr(group.torch, "cuda", cuda)
+    device = group._choose_device("auto", 0)
+    group._limit_memory(0.5, device)
+    assert (str(device), cuda.calls, group._gpu_uuid(device)) == ("cpu", [], None)
+
+
+BACKEND_AS_TOLD = """
+import sys, torch, torch.distributed as dist
+dist.init_process_group(sys.argv[1], store=dist.HashStore(), rank=0, world_size=1)
+total = torch.tensor([3.0])
+dist.all_reduce(total)
+print(dist.get_backend(), total.item())
+"""
+
+
+def test_torch_knows_the_backend_as_orchestrate_calls_it() -> None:
+    """A script that hands on ORCHESTRATE_BACKEND as it is works, on a CPU too."""
+    told = "cpu:gloo,cuda:gloo"
+    assert run_script(BACKEND_AS_TOLD, told).split() == [told, "3.0"]
 
 
 @pytest.mark.parametrize(

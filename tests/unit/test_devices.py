@@ -190,6 +190,18 @@ def test_a_gpu_that_is_gone_replaces_the_gang(bench: Bench) -> None:
     ]
 
 
+def test_a_device_changed_by_hand_is_drift(bench: Bench) -> None:
+    bench.gpus = GPUS
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    bench.engine.world.change_spec(1, lambda spec: replace(spec, gpus=("GPU-d",)))
+    made = plan(bench.request())
+    assert [action.cause for action in made.start_nodes] == [
+        "gang: pair-node-1 gpus: GPU-d -> GPU-b",
+        "gpus: GPU-d -> GPU-b",
+    ]
+
+
 def test_a_mode_that_changed_replaces_the_gang(bench: Bench) -> None:
     bench.gpus = GPUS
     bench.write(EXCLUSIVE)

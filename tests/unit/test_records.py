@@ -57,6 +57,8 @@ EXACT: dict[str, tuple[bytes, Record]] = {
     "join, indented": (b" \t" + line(), JOINED),
     "join, carriage return": (line() + b"\r", JOINED),
     "join without hostname": (without("hostname"), JOINED.model_copy(update={"hostname": ""})),
+    "join on a GPU": (line(gpu="GPU-a"), JOINED.model_copy(update={"gpu": "GPU-a"})),
+    "join on no GPU": (line(gpu=None), JOINED),
     "join without run": (without("run_id"), JOINED.model_copy(update={"run_id": None})),
     "join, not ASCII": (
         json.dumps(JOIN | {"hostname": "knötchen"}, ensure_ascii=False).encode(),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
+from orchestrator.gpus.demand import GpuDemand, Sharing
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state import DesiredState, NodeStatus, ObservedNode
 from orchestrator.verify.checks import Run
@@ -18,8 +20,20 @@ START_S = 1000.0
 class Story:
     """A gang whose nodes all started at START_S; times in its methods are seconds after that."""
 
-    def __init__(self, num_nodes: int = 2, num_ranks: int = 1, *, milestone: int = 1) -> None:
+    def __init__(
+        self,
+        num_nodes: int = 2,
+        num_ranks: int = 1,
+        *,
+        milestone: int = 1,
+        gpus: Sequence[tuple[str, ...]] = (),
+    ) -> None:
         self.desired: DesiredState = desired_state(num_nodes, num_ranks)
+        if gpus:
+            mode: Sharing = "shared" if len(set(gpus)) == 1 else "exclusive"
+            pairs = zip(self.desired.nodes, gpus, strict=True)
+            nodes = tuple(replace(node, gpus=uuids) for node, uuids in pairs)
+            self.desired = replace(self.desired, nodes=nodes, gpus=GpuDemand(mode, "V"))
         self.facts = RunFacts(self.desired, RUN_ID, milestone=milestone)
         self.nodes = {
             spec.node_rank: ObservedNode(

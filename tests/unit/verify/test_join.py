@@ -145,6 +145,42 @@ def test_a_backend_unlike_the_others() -> None:
     )
 
 
+def test_every_rank_on_the_gpu_it_was_given() -> None:
+    exclusive = Story(gpus=(("GPU-a",), ("GPU-b",)))
+    exclusive.join(0, gpu="GPU-a")
+    exclusive.join(1, gpu="GPU-b")
+    shared = Story(gpus=(("GPU-a",), ("GPU-a",)))
+    shared.join(0, gpu="GPU-a")
+    shared.join(1, gpu="GPU-a")
+    silent = Story(gpus=(("GPU-a",), ("GPU-b",)))
+    silent.join(0, gpu=None)
+    silent.join(1)
+    for story in (exclusive, shared, silent):
+        assert joined(story).status is Status.OK
+
+
+def test_a_gpu_that_the_node_was_not_given() -> None:
+    story = Story(gpus=(("GPU-a",), ("GPU-b", "GPU-c")))
+    story.join(0, gpu="GPU-a")
+    story.join(1, gpu="GPU-a")
+    assert joined(story) == failed(
+        "2 of 2 ranks did not join",
+        Finding(0, 0, "a gpu of its own", "gpu GPU-a, as rank 1 has"),
+        Finding(1, 1, "gpu GPU-b or GPU-c", "gpu GPU-a"),
+    )
+
+
+def test_two_ranks_of_a_node_on_one_gpu() -> None:
+    story = Story(2, 2, gpus=(("GPU-a", "GPU-b"), ("GPU-c", "GPU-d")))
+    for rank, uuid in enumerate(("GPU-a", "GPU-a", "GPU-c", "GPU-d")):
+        story.join(rank, gpu=uuid)
+    assert joined(story) == failed(
+        "2 of 4 ranks did not join",
+        Finding(0, 0, "a gpu of its own", "gpu GPU-a, as rank 1 has"),
+        Finding(0, 1, "a gpu of its own", "gpu GPU-a, as rank 0 has"),
+    )
+
+
 def test_what_is_wrong_is_told_of_every_rank() -> None:
     story = Story(3)
     story.join(0, rank_sum=1)
