@@ -77,7 +77,7 @@ def test_exclusive_gives_each_node_a_gpu_of_its_own(gpu_desk: Desk) -> None:
     assert ran.code == 0, ran.out + ran.err
     for node_rank, uuid in enumerate((A, B)):
         name = f"{gpu_desk.project}-node-{node_rank}"
-        assert f"gpus: {uuid}" in ran.line(f"  + start node {name}")
+        assert f"gpus: {uuid}" in ran.line(f" +  node {name}")
         assert seen(ran, node_rank) == expected("exclusive", uuid, "nccl")
     no_changes(gpu_desk)
     put_gpus(gpu_desk, num_gpus(4))
@@ -204,5 +204,5 @@ def test_a_shipped_playbook_is_planned(
     playbook = str(repository / "playbooks" / f"{name}.yaml")
     ran = desk.run("plan", "--engine", "local", playbook)
     assert ran.code == 0, ran.out + ran.err
-    assert f"gpus: {A}" in ran.line(f"  + start node {name}-node-0")
-    assert f"gpus: {A if name == 'gpu-shared' else B}" in ran.line(f"  + start node {name}-node-1")
+    assert f"gpus: {A}" in ran.line(f" +  node {name}-node-0")
+    assert f"gpus: {A if name == 'gpu-shared' else B}" in ran.line(f" +  node {name}-node-1")

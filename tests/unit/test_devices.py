@@ -196,9 +196,9 @@ def test_a_device_changed_by_hand_is_drift(bench: Bench) -> None:
     bench.apply()
     bench.engine.world.change_spec(1, lambda spec: replace(spec, gpus=("GPU-d",)))
     made = plan(bench.request())
-    assert [action.cause for action in made.start_nodes] == [
-        "gang: pair-node-1 gpus: GPU-d -> GPU-b",
-        "gpus: GPU-d -> GPU-b",
+    assert [(action.cause, list(map(str, action.changes))) for action in made.start_nodes] == [
+        ("gang: pair-node-1 is replaced", []),
+        ("", ["gpus: GPU-d -> GPU-b"]),
     ]
 
 
