@@ -31,4 +31,6 @@ if not all(torch.equal(weights, each) for each in everyones):
     raise SystemExit("the ranks ended with different weights")
 if loss.item() > 1e-3:
     raise SystemExit(f"the loss is still {loss.item()}")
+dist.barrier()  # nobody leaves while another one still reads
+del model, optimizer  # DDP's hooks hold the group, which must go before the interpreter does
 dist.destroy_process_group()
