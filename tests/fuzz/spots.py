@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -79,12 +80,12 @@ def allows(schema: Schema, value: Json) -> bool:
 
 
 def _frozen(schema: Schema) -> str:
-    return str(yaml.safe_dump(schema))
+    return json.dumps(schema)
 
 
 @cache
 def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator({**yaml.safe_load(schema), "$defs": ROOT["$defs"]})
+    return Draft202012Validator({**json.loads(schema), "$defs": ROOT["$defs"]})
 
 
 def _as_json(value: Json) -> Json:

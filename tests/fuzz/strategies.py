@@ -23,10 +23,12 @@ ROOT: Final[Schema] = json_schema()
 FILES: Final = ("Dockerfile", "requirements.txt", "data/here", "data/a b")
 """What must be in the folder of the playbooks, below `folder`."""
 
-_TEXT: Final = st.text(
+_ANY_TEXT: Final = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12
 )
-_WORD: Final = _TEXT.filter(str.strip)
+# Hypothesis tries the words of our own code, too: templates, and what a command may not say.
+_TEXT: Final = _ANY_TEXT.filter(lambda text: "{{" not in text)
+_WORD: Final = _TEXT.filter(lambda text: text.strip() and "--" not in text and "=" not in text)
 _DURATION: Final = st.builds(
     "{}{}".format, st.integers(1, 500), st.sampled_from(["ms", "s", "m", "h"])
 ) | st.sampled_from(["1m30s", "1.5h", "0.5s", "1h1m1s1ms"])
@@ -100,11 +102,12 @@ def _string(schema: Schema, _: str) -> Values:
 
 
 def _integer(schema: Schema, _: str) -> Values:
-    return st.integers(schema["minimum"], schema["maximum"])
+    return st.integers(schema.get("minimum", 0), schema.get("maximum", 7))
 
 
 def _number(schema: Schema, place: str) -> Values:
-    return st.floats(schema["minimum"], schema["maximum"]) | st.integers(1, 64)
+    low, high = schema.get("minimum", 0), schema.get("maximum", 100)
+    return st.floats(low, high) | st.integers(1, int(high))
 
 
 _BY_TYPE: Final[dict[str, Callable[[Schema, str], Values]]] = {
@@ -127,16 +130,21 @@ _MOUNT: Final = st.fixed_dictionaries(
     },
     optional={"read_only": st.booleans(), "outside": st.booleans()},
 )
+_MOUNTS: Final = st.lists(_MOUNT, max_size=3, unique_by=lambda mount: mount["target"])
 _BY_PLACE: Final[dict[str, Values]] = {
     "image.build.context": st.sampled_from([".", "./"]),
     "image.build.dockerfile": st.just("Dockerfile"),
     "image.build.requirements": st.sampled_from(["requirements.txt", "data/here", None]),
+    # What the other keys of these two mean, and whether they may be there, depends on the first.
+    "gpu": st.sampled_from([{}, {"mode": "cpu"}, {"mode": "exclusive"}, {"mode": "shared"}]),
+    "security": st.sampled_from([{}, {"profile": "default"}]),
     "network.name": st.from_regex(r"lab[a-zA-Z0-9_.-]{0,40}", fullmatch=True),
     "ranks.nodes": st.sampled_from([1, 2, 3, 8, 16]),
     "ranks.command": st.lists(_WORD, min_size=1, max_size=5),
     "ranks.env": _ENV,
     "ranks.per_node.*.env": _ENV,
-    "ranks.mounts": st.lists(_MOUNT, max_size=3, unique_by=lambda mount: mount["target"]),
+    "ranks.mounts": _MOUNTS,
+    "ranks.per_node.*.mounts": _MOUNTS,
     "rendezvous.backend": st.sampled_from(["auto", "gloo"]),
 }
 
@@ -150,6 +158,8 @@ def _consistent(playbook: Json) -> Json:
     network = playbook.get("network", {})
     if network.get("external"):
         network.setdefault("name", "lab")
+    if playbook.get("gpu", {}).get("mode", "cpu") != "cpu":
+        playbook["ranks"].pop("nproc_per_node", None)
     checks = playbook.get("health_checks", [])
     if checks:
         playbook["health_checks"] = list({_kind(check): check for check in checks}.values())

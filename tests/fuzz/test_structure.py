@@ -20,7 +20,7 @@ from tests.fuzz.writing import STYLES, node_of, tag_of, write
 
 # Without shrinking: a playbook has a thousand draws, and to shrink one takes minutes.
 _MANY = settings(
-    max_examples=50,
+    max_examples=40,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[Health.function_scoped_fixture, Health.too_slow, Health.filter_too_much],
