@@ -38,7 +38,7 @@ ranks:
 
 rendezvous: {backend: auto, port: 29500, timeout: 60s}
 
-gpu: {mode: cpu}
+gpu: {mode: cpu}                   # cpu | exclusive | shared: see gpu.md
 
 security: {profile: default}
 
