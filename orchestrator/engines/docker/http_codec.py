@@ -27,10 +27,12 @@ class NotHttp(ValueError):
     """The bytes are no answer that an HTTP server gives."""
 
 
-def request(method: str, target: str) -> bytes:
-    """A question without a body. `target` is a path with its query, quoted already."""
-    length = "Content-Length: 0\r\n" if method == "POST" else ""
-    return f"{method} {target} HTTP/1.1\r\nHost: docker\r\n{length}\r\n".encode("ascii")
+def request(method: str, target: str, body: bytes = b"") -> bytes:
+    """A question. `target` is a path with its query, quoted already; `body` is JSON or empty."""
+    kind = "Content-Type: application/json\r\n" if body else ""
+    length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
+    head = f"{method} {target} HTTP/1.1\r\nHost: docker\r\n{kind}{length}\r\n"
+    return head.encode("ascii") + body
 
 
 class Answer:

@@ -65,20 +65,20 @@ class Wire:
             except OSError as exc:
                 raise _refused(exc, self._errand) from exc
 
-    def ask(self, target: str, *, method: str = "GET") -> tuple[int, bytes]:
+    def ask(self, target: str, *, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
         """One question and its whole answer: the status and the body."""
-        answer, body = Answer(), bytearray()
-        self.send(target, method=method)
+        answer, given = Answer(), bytearray()
+        self.send(target, method=method, body=body)
         while not answer.is_whole:
-            body += self.receive(answer)
-            if len(body) > BODY_BYTES:
+            given += self.receive(answer)
+            if len(given) > BODY_BYTES:
                 raise EngineFailed(f"{self._errand.doing}: docker's answer has no end")
-        return answer.status, bytes(body)
+        return answer.status, bytes(given)
 
-    def send(self, target: str, *, method: str = "GET") -> None:
+    def send(self, target: str, *, method: str = "GET", body: bytes = b"") -> None:
         """Send one question. Raises EngineUnavailable."""
         with self._waiting():
-            self.client.sendall(request(method, target))
+            self.client.sendall(request(method, target, body))
 
     def receive(self, answer: Answer) -> bytes:
         """Wait for an answer's next bytes; give those of the body.

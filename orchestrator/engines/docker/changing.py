@@ -1,0 +1,90 @@
+"""Changing what a Docker engine holds, where the change has no arguments worth rendering.
+
+Two ways, as for looking (`reading.py`): the docker command's, and the engine's own socket
+(`socket_changer.py`). Containers are created by python-on-whales either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from orchestrator.engines.docker.cli import DockerCli, to_error
+from orchestrator.state import NetworkSpec
+
+REMOVE_DEADLINE_S = 300.0
+"""Taking a container's layers away is work for a disk, which may be slow."""
+
+
+class Changer(Protocol):
+    """What the engine is told to do.
+
+    Every method ends by a deadline of its own, and raises EngineUnavailable or what
+    `cli.to_error` makes of the engine's refusal.
+    """
+
+    def create_network(self, network: NetworkSpec, labels: Mapping[str, str]) -> None:
+        """Create a bridge network. Raises NameTaken where there is one of its name."""
+
+    def remove_network(self, id_: str, name: str) -> None:
+        """Remove a network; one that is gone is no error. `name` is for messages."""
+
+    def start(self, name: str) -> None:
+        """Start a container that was created; one that runs already is no error."""
+
+    def signal(self, ids: Sequence[str], signal: str) -> None:
+        """Send a signal to all at once; those that do not run are passed over."""
+
+    def unpause(self, ids: Sequence[str]) -> None:
+        """Thaw containers; those that are not paused are passed over."""
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Remove containers and their volumes, with force; those that are gone are no error."""
+
+
+class CliChanger:
+    """A `Changer` that runs the `docker` command: one process a call, however many objects."""
+
+    def __init__(self, cli: DockerCli) -> None:
+        self._cli = cli
+
+    def create_network(self, network: NetworkSpec, labels: Mapping[str, str]) -> None:
+        """See `Changer.create_network`. python-on-whales has no word for `--internal`."""
+        self._cli.call(
+            "network", "create", "--driver", "bridge",
+            *(["--internal"] if network.internal else []),
+            *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
+            network.name,
+            doing=f"creating network {network.name}",
+        )  # fmt: skip
+
+    def remove_network(self, id_: str, name: str) -> None:
+        """See `Changer.remove_network`."""
+        code, _, err = self._cli.attempt("network", "rm", id_)
+        if code != 0 and "not found" not in err:
+            raise to_error(err, f"removing network {name}")
+
+    def start(self, name: str) -> None:
+        """See `Changer.start`."""
+        self._cli.call("start", name, doing=f"starting node {name}")
+
+    def signal(self, ids: Sequence[str], signal: str) -> None:
+        """See `Changer.signal`."""
+        self._cli.attempt("kill", "--signal", signal, *ids)
+
+    def unpause(self, ids: Sequence[str]) -> None:
+        """See `Changer.unpause`."""
+        self._cli.attempt("unpause", *ids)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """See `Changer.remove`."""
+        code, _, err = self._cli.attempt(
+            "rm", "--force", "--volumes", *ids, deadline_s=REMOVE_DEADLINE_S
+        )
+        complaints = [line for line in err.splitlines() if not _is_gone(line)]
+        if code != 0 and complaints:
+            raise to_error("\n".join(complaints), "removing nodes")
+
+
+def _is_gone(line: str) -> bool:
+    return "No such container" in line or "is already in progress" in line
