@@ -16,7 +16,7 @@ from threading import Event
 
 from orchestrator.engines.base import Engine, Query
 from orchestrator.engines.docker.cli import DockerCli
-from orchestrator.engines.docker.endpoint import make_reader
+from orchestrator.engines.docker.endpoint import by_command, make_ways
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.reading import CliReader
 from orchestrator.engines.docker.socket_reader import SocketReader
@@ -228,17 +228,17 @@ class DockerStand(Stand):
     Args:
         folder: the test's own.
         image: the image.
-        by_cli: read through the docker command, and not over the engine's socket.
+        by_cli: ask and tell it through the docker command, and not over the engine's socket.
     """
 
     def __init__(self, folder: Path, image: str, *, by_cli: bool) -> None:
         self.image = image
         self._foreign: list[str] = []
         self._by_cli = by_cli
-        reader = CliReader(DockerCli()) if by_cli else make_reader(DockerCli())
+        ways = by_command(DockerCli()) if by_cli else make_ways(DockerCli())
         # Without a socket both ways would be one, and the other would go untested.
-        assert isinstance(reader, CliReader if by_cli else SocketReader)
-        super().__init__(folder, DockerEngine(cache_dir=folder / "cache", reader=reader))
+        assert isinstance(ways.reader, CliReader if by_cli else SocketReader)
+        super().__init__(folder, DockerEngine(cache_dir=folder / "cache", ways=ways))
 
     def spec(self, project: str, node_rank: int, script: str, num_nodes: int) -> NodeSpec:
         return NodeSpec(
@@ -283,14 +283,14 @@ class DockerStand(Stand):
 
     @property
     def in_python(self) -> str:
-        reader = "CliReader(DockerCli())" if self._by_cli else "None"
+        ways = "by_command(DockerCli())" if self._by_cli else "None"
         return (
             "from pathlib import Path\n"
             "from orchestrator.engines.docker.engine import DockerEngine\n"
             "from orchestrator.engines.docker.cli import DockerCli\n"
-            "from orchestrator.engines.docker.reading import CliReader\n"
+            "from orchestrator.engines.docker.endpoint import by_command\n"
             f"cache = Path({str(self.folder / 'cache')!r})\n"
-            f"engine = DockerEngine(cache_dir=cache, reader={reader})\n"
+            f"engine = DockerEngine(cache_dir=cache, ways={ways})\n"
         )
 
 

@@ -12,9 +12,6 @@ from typing import Protocol
 from orchestrator.engines.docker.cli import DockerCli, to_error
 from orchestrator.state import NetworkSpec
 
-REMOVE_DEADLINE_S = 300.0
-"""Taking a container's layers away is work for a disk, which may be slow."""
-
 
 class Changer(Protocol):
     """What the engine is told to do.
@@ -78,9 +75,8 @@ class CliChanger:
 
     def remove(self, ids: Sequence[str]) -> None:
         """See `Changer.remove`."""
-        code, _, err = self._cli.attempt(
-            "rm", "--force", "--volumes", *ids, deadline_s=REMOVE_DEADLINE_S
-        )
+        bulk_s = self._cli.deadlines.bulk_s
+        code, _, err = self._cli.attempt("rm", "--force", "--volumes", *ids, deadline_s=bulk_s)
         complaints = [line for line in err.splitlines() if not _is_gone(line)]
         if code != 0 and complaints:
             raise to_error("\n".join(complaints), "removing nodes")

@@ -7,10 +7,14 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.engines.docker.changing import Changer, CliChanger
 from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.reading import CliReader, Reader
+from orchestrator.engines.docker.socket_changer import SocketChanger
 from orchestrator.engines.docker.socket_reader import SocketReader
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
@@ -19,16 +23,34 @@ _UNIX = "unix://"
 _CONNECT_DEADLINE_S = 1.0
 
 
-def make_reader(cli: DockerCli) -> Reader:
-    """The quick way to read where there is one, else docker's own.
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How an engine is asked and told; either both over its socket or both by the command."""
 
-    What cannot be changed need not be looked at: without a `docker` command it is the
-    command's way too, which says so. The same goes for a socket that nothing listens on.
+    reader: Reader
+    changer: Changer
+
+
+def by_socket(path: Path, deadlines: Deadlines) -> Ways:
+    """Over the engine's own socket."""
+    return Ways(SocketReader(path, deadlines=deadlines), SocketChanger(path, deadlines=deadlines))
+
+
+def by_command(cli: DockerCli) -> Ways:
+    """Through the `docker` command."""
+    return Ways(CliReader(cli), CliChanger(cli))
+
+
+def make_ways(cli: DockerCli) -> Ways:
+    """The quick ways where they lead to the engine, else docker's own.
+
+    Without a `docker` command no node can be made, so it is the command's way then too,
+    which says so. The same goes for a socket that nothing listens on.
     """
     path = socket_path(os.environ)
     if path and shutil.which(cli.prefix[0]) and _accepts(path):
-        return SocketReader(path, deadlines=cli.deadlines)
-    return CliReader(cli)
+        return by_socket(path, cli.deadlines)
+    return by_command(cli)
 
 
 def socket_path(environ: Mapping[str, str]) -> Path | None:

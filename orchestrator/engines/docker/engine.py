@@ -1,10 +1,9 @@
 """Nodes as containers on a Docker engine.
 
-What changes the engine goes through the docker command: python-on-whales renders the
-arguments of what is created, through a client whose every call is bounded by `timeout`;
-what it has no word for (an internal network), or forks once per object, goes through
-`DockerCli`. It is imported when first needed: looking and destroying do without, and its
-import costs as much as ten docker calls. What only looks goes through a `Reader`.
+Containers are created by python-on-whales, which renders their many arguments, through a
+client whose every call is bounded by `timeout`. It is imported when first needed: looking
+and destroying do without, and its import costs as much as ten docker calls. What only looks
+goes through a `Reader`, what is told in a word through a `Changer`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,14 +19,15 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from orchestrator.engines.base import OnLine, OnLog, Query
+from orchestrator.engines.docker.changing import Changer
 from orchestrator.engines.docker.cli import DockerCli, to_error
 from orchestrator.engines.docker.client import make_client, typed
 from orchestrator.engines.docker.deadlines import deadlines_from
-from orchestrator.engines.docker.endpoint import endpoint, make_reader
+from orchestrator.engines.docker.endpoint import Ways, endpoint, make_ways
 from orchestrator.engines.docker.inspection import image_from_inspect
 from orchestrator.engines.docker.options import create_options, update_options
 from orchestrator.engines.docker.ownership import Ownership, owner_of
-from orchestrator.engines.docker.reading import Filter, Reader, Starter
+from orchestrator.engines.docker.reading import Filter, Reader
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
 from orchestrator.images.command import Limits as StreamLimits
 from orchestrator.images.command import stream
@@ -82,7 +82,7 @@ class DockerEngine:
 
     Args:
         cache_dir: where image builds keep wheels and their log.
-        reader: how to look at the engine; None: the quickest way that leads to it.
+        ways: how to look at the engine and to tell it; None: the quickest that lead to it.
         owner: whose objects are ours; None: as the environment says.
 
     Raises:
@@ -90,18 +90,26 @@ class DockerEngine:
     """
 
     def __init__(
-        self, *, cache_dir: Path, reader: Reader | None = None, owner: str | None = None
+        self, *, cache_dir: Path, ways: Ways | None = None, owner: str | None = None
     ) -> None:
         self._deadlines = deadlines_from(os.environ)
         self._cli = DockerCli(deadlines=self._deadlines)
         self._cache_dir = cache_dir
-        self._given_reader = reader
+        self._given_ways = ways
         self._ownership = Ownership(owner or owner_of(os.environ))
         self.traits = replace(TRAITS, endpoint=endpoint(os.environ))
 
     @cached_property
+    def _ways(self) -> Ways:
+        return self._given_ways or make_ways(self._cli)
+
+    @property
     def _reader(self) -> Reader:
-        return self._given_reader or make_reader(self._cli)
+        return self._ways.reader
+
+    @property
+    def _changer(self) -> Changer:
+        return self._ways.changer
 
     # -- looking ---------------------------------------------------------------
 
@@ -171,22 +179,15 @@ class DockerEngine:
     # -- networks --------------------------------------------------------------
 
     def create_network(self, network: NetworkSpec, project: str) -> None:
-        """See `Engine.create_network`. python-on-whales has no word for `--internal`."""
+        """See `Engine.create_network`."""
         # Nodes are made next: python-on-whales is imported while docker is busy.
         Thread(target=lambda: self._client, name="import", daemon=True).start()
-        self._cli.call(
-            "network", "create", "--driver", "bridge",
-            *(["--internal"] if network.internal else []),
-            "--label", f"{LABEL_PROJECT}={project}",
-            "--label", f"{LABEL_OWNER}={self._ownership.owner}", network.name,
-            doing=f"creating network {network.name}",
-        )  # fmt: skip
+        labels = {LABEL_PROJECT: project, LABEL_OWNER: self._ownership.owner}
+        self._changer.create_network(network, labels)
 
     def remove_network(self, network: ObservedNetwork) -> None:
         """See `Engine.remove_network`."""
-        code, _, err = self._cli.attempt("network", "rm", network.id)
-        if code != 0 and "not found" not in err:
-            raise to_error(err, f"removing network {network.name}")
+        self._changer.remove_network(network.id, network.name)
 
     # -- nodes -----------------------------------------------------------------
 
@@ -213,24 +214,14 @@ class DockerEngine:
         _in_parallel(launch, nodes)
 
     def _create_node(self, node: NodeSpec, identity: RunIdentity) -> None:
-        with self._typed("creating", node):
+        deadline_s = self._deadlines.change_s
+        with typed(f"creating node {node.name}", about=node.name, deadline_s=deadline_s):
             options = create_options(node, identity, self._ownership.owner)
             self._client.container.create(node.image or "", list(node.command), **options)
 
     def _start_node(self, node: NodeSpec) -> None:
-        if isinstance(self._reader, Starter):
-            self._start_by(self._reader, node)
-            return
-        with self._typed("starting", node):
-            self._client.container.start(node.name)
-
-    def _typed(self, doing: str, node: NodeSpec) -> AbstractContextManager[None]:
-        deadline_s = self._deadlines.change_s
-        return typed(f"{doing} node {node.name}", about=node.name, deadline_s=deadline_s)
-
-    def _start_by(self, starter: Starter, node: NodeSpec) -> None:
         try:
-            starter.start(node.name)
+            self._changer.start(node.name)
         except OrchestrateError as exc:
             exc.about = node.name
             raise
@@ -257,26 +248,16 @@ class DockerEngine:
         paused = [node.id for node in nodes if node.status == "paused"]
         if paused:
             # A paused process takes no signal until it is thawed.
-            self._cli.attempt("unpause", *paused)
-        self._cli.attempt("kill", "--signal", "TERM", *active)
+            self._changer.unpause(paused)
+        self._changer.signal(active, "TERM")
         if not self._reader.have_exited(active, within_s=grace_s):
-            self._cli.attempt("kill", *active)
+            self._changer.signal(active, "KILL")
             self._reader.have_exited(active, within_s=self._deadlines.change_s)
 
     def remove_nodes(self, nodes: Sequence[ObservedNode]) -> None:
-        """See `Engine.remove_nodes`: one call, which docker carries out side by side."""
-        if not nodes:
-            return
-        code, _, err = self._cli.attempt(
-            "rm",
-            "--force",
-            "--volumes",
-            *(node.id for node in nodes),
-            deadline_s=self._deadlines.bulk_s,
-        )
-        complaints = [line for line in err.splitlines() if not _is_gone(line)]
-        if code != 0 and complaints:
-            raise to_error("\n".join(complaints), "removing nodes")
+        """See `Engine.remove_nodes`: docker carries it out side by side."""
+        if nodes:
+            self._changer.remove([node.id for node in nodes])
 
     # -- logs ------------------------------------------------------------------
 
@@ -322,10 +303,6 @@ def _wanted(query: Query) -> list[Filter]:
         # One filter for all names: a regular expression on their common stem.
         filters.append(("name", f"^/?{query.project}-node-[0-9]+$"))
     return filters
-
-
-def _is_gone(line: str) -> bool:
-    return "No such container" in line or "is already in progress" in line
 
 
 def _settle(promise: Future[None], work: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol
 
 from orchestrator.engines.base import OnLog
 from orchestrator.engines.docker import logs
@@ -55,14 +55,6 @@ class Reader(Protocol):
 
     def copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
         """Append the node's whole output, byte for byte. Raises OSError as the file does."""
-
-
-@runtime_checkable
-class Starter(Protocol):
-    """A way to the engine by which a node is started without a process of its own."""
-
-    def start(self, name: str) -> None:
-        """Start a container that was created; one that runs already is no error."""
 
 
 class CliReader:

@@ -12,14 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
-from orchestrator.engines.docker.changing import REMOVE_DEADLINE_S
+from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.wire import Errand, connected, refusal
 from orchestrator.state import NetworkSpec
 
 PARALLEL = 16
 """Questions asked at once; the docker command asks up to 50."""
-
-START_DEADLINE_S = 60.0
 
 CREATED = 201
 DONE = frozenset({200, 204})
@@ -31,9 +29,9 @@ IN_THE_WAY = 409  # a container that does not run, is not paused, or is being re
 class SocketChanger:
     """A `Changer` that tells the engine itself."""
 
-    def __init__(self, path: Path, *, deadline_s: float) -> None:
+    def __init__(self, path: Path, *, deadlines: Deadlines) -> None:
         self._path = path
-        self._deadline_s = deadline_s
+        self._deadlines = deadlines
 
     def create_network(self, network: NetworkSpec, labels: Mapping[str, str]) -> None:
         """See `Changer.create_network`."""
@@ -45,22 +43,22 @@ class SocketChanger:
             "CheckDuplicate": True,
             "Labels": dict(labels),
         }
-        errand = Errand(self._path, f"creating network {network.name}", self._deadline_s)
+        errand = Errand(self._path, f"creating network {network.name}", self._deadlines.change_s)
         self._tell(errand, "POST", "/networks/create", frozenset({CREATED}), body=wanted)
 
     def remove_network(self, id_: str, name: str) -> None:
         """See `Changer.remove_network`."""
-        errand = Errand(self._path, f"removing network {name}", self._deadline_s)
+        errand = Errand(self._path, f"removing network {name}", self._deadlines.change_s)
         self._tell(errand, "DELETE", f"/networks/{quote(id_)}", DONE | {GONE})
 
     def start(self, name: str) -> None:
         """See `Changer.start`."""
-        errand = Errand(self._path, f"starting node {name}", START_DEADLINE_S)
+        errand = Errand(self._path, f"starting node {name}", self._deadlines.change_s)
         self._tell(errand, "POST", f"/containers/{quote(name)}/start", STARTED)
 
     def signal(self, ids: Sequence[str], signal: str) -> None:
         """See `Changer.signal`."""
-        errand = Errand(self._path, "stopping nodes", self._deadline_s)
+        errand = Errand(self._path, "stopping nodes", self._deadlines.change_s)
         taken = DONE | {GONE, IN_THE_WAY}
 
         def send(id_: str) -> None:
@@ -70,7 +68,7 @@ class SocketChanger:
 
     def unpause(self, ids: Sequence[str]) -> None:
         """See `Changer.unpause`."""
-        errand = Errand(self._path, "thawing nodes", self._deadline_s)
+        errand = Errand(self._path, "thawing nodes", self._deadlines.change_s)
         # 500 "is not paused" is what engines say of one that was thawed meanwhile.
         taken = DONE | {GONE, IN_THE_WAY, 500}
 
@@ -81,7 +79,7 @@ class SocketChanger:
 
     def remove(self, ids: Sequence[str]) -> None:
         """See `Changer.remove`: all are tried, then the first refusal is raised."""
-        errand = Errand(self._path, "removing nodes", REMOVE_DEADLINE_S)
+        errand = Errand(self._path, "removing nodes", self._deadlines.bulk_s)
         taken = DONE | {GONE, IN_THE_WAY}
 
         def remove(id_: str) -> None:

@@ -1,9 +1,8 @@
 """Looking at what a Docker engine holds over its own Unix socket.
 
 A question costs a fraction of a millisecond here and 20 through a `docker` process, and a
-log that is followed costs a file descriptor instead of 30 MB. Starting goes this way as
-well, being a question without arguments; whatever has some is python-on-whales' part. The
-paths bear no version, so that the engine answers with the newest that it knows.
+log that is followed costs a file descriptor instead of 30 MB. The paths bear no version, so
+that the engine answers with the newest that it knows.
 """
 
 from __future__ import annotations
@@ -26,11 +25,10 @@ from orchestrator.loglines import LogEnd
 from orchestrator.state import ObservedNode
 
 GONE = 404
-STARTED = frozenset({204, 304})
 
 
 class SocketReader:
-    """A `Reader` and `Starter` that asks the engine itself."""
+    """A `Reader` that asks the engine itself."""
 
     def __init__(self, path: Path, *, deadlines: Deadlines = DEFAULT_DEADLINES) -> None:
         self._path = path
@@ -75,14 +73,6 @@ class SocketReader:
                     return False
                 raise
         return True
-
-    def start(self, name: str) -> None:
-        """See `Starter.start`."""
-        errand = Errand(self._path, f"starting node {name}", self._deadlines.change_s)
-        with connected(errand) as wire:
-            status, body = wire.ask(f"/containers/{quote(name)}/start", method="POST")
-        if status not in STARTED:
-            raise refusal(status, body, errand.doing)
 
     def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
         """See `Engine.follow_logs`: a connection per node."""

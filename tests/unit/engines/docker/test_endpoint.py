@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.engines.docker.changing import CliChanger
 from orchestrator.engines.docker.cli import DockerCli
-from orchestrator.engines.docker.endpoint import endpoint, make_reader, socket_path
+from orchestrator.engines.docker.endpoint import endpoint, make_ways, socket_path
 from orchestrator.engines.docker.reading import CliReader
+from orchestrator.engines.docker.socket_changer import SocketChanger
 from orchestrator.engines.docker.socket_reader import SocketReader
 
 from .stand_in_engine import stand_in_engine
@@ -77,18 +79,27 @@ def test_each_engine_has_a_lock_of_its_own(
     assert endpoint({"HOME": str(tmp_path)} | environ) == expected
 
 
-def test_a_socket_that_accepts_is_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
+BY_SOCKET = (SocketReader, SocketChanger)
+BY_COMMAND = (CliReader, CliChanger)
+
+
+def ways_of(command: str) -> tuple[type, type]:
+    ways = make_ways(DockerCli((command,)))
+    return type(ways.reader), type(ways.changer)
+
+
+def test_a_socket_that_accepts_is_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     with stand_in_engine({}) as engine:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.path}")
-        assert isinstance(make_reader(DockerCli(("sh",))), SocketReader)
+        assert ways_of("sh") == BY_SOCKET
         # Without a command nothing could be changed: let it say so at once.
-        assert isinstance(make_reader(DockerCli(("no-such-docker",))), CliReader)
+        assert ways_of("no-such-docker") == BY_COMMAND
         monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-        assert isinstance(make_reader(DockerCli(("sh",))), CliReader)
+        assert ways_of("sh") == BY_COMMAND
 
 
 def test_a_socket_without_a_listener_is_left_to_the_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    assert isinstance(make_reader(DockerCli(("sh",))), CliReader)
+    assert ways_of("sh") == BY_COMMAND

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.engines.base import Query
 from orchestrator.engines.docker.deadlines import Deadlines
+from orchestrator.engines.docker.endpoint import by_socket
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.socket_reader import SocketReader
 from orchestrator.engines.docker.wire import Errand, Wire
@@ -211,6 +212,6 @@ def test_an_object_described_in_an_unknown_way(described: dict[str, Any], tmp_pa
         "GET /networks": whole([]),
     }
     with stand_in_engine(answers) as engine:
-        docker = DockerEngine(cache_dir=tmp_path, reader=SocketReader(engine.path))
+        docker = DockerEngine(cache_dir=tmp_path, ways=by_socket(engine.path, Deadlines()))
         with pytest.raises(EngineFailed, match="described an object in an unknown way"):
             docker.observe(Query("p", node_names=("p-node-0",)))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.docker.deadlines import Deadlines
+from orchestrator.engines.docker.endpoint import by_socket
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.socket_reader import SocketReader
 from orchestrator.errors import EngineFailed, EngineUnavailable
@@ -208,7 +209,7 @@ def test_a_kept_log_is_the_frames_contents(tmp_path: Path) -> None:
         COPY.format(0): chunked(*(frame(each, 1 + i % 2) for i, each in enumerate(raw_bytes)))
     }
     with stand_in_engine(answers) as engine:
-        docker = DockerEngine(cache_dir=tmp_path, reader=SocketReader(engine.path))
+        docker = DockerEngine(cache_dir=tmp_path, ways=by_socket(engine.path, Deadlines()))
         docker.save_log(node(), tmp_path / "node-0.log")
     assert (tmp_path / "node-0.log").read_bytes() == b"".join(raw_bytes)
     assert [path.name for path in tmp_path.iterdir()] == ["node-0.log"]
@@ -224,7 +225,7 @@ CUT = {
 @pytest.mark.parametrize("how", CUT)
 def test_half_a_log_is_not_kept_for_a_whole_one(how: str, tmp_path: Path) -> None:
     with stand_in_engine({COPY.format(0): CUT[how]}) as engine:
-        docker = DockerEngine(cache_dir=tmp_path, reader=SocketReader(engine.path))
+        docker = DockerEngine(cache_dir=tmp_path, ways=by_socket(engine.path, Deadlines()))
         with pytest.raises((EngineFailed, EngineUnavailable)):
             docker.save_log(node(), tmp_path / "node-0.log")
     assert list(tmp_path.iterdir()) == []
