@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from orchestrator.engines.base import Query
+from orchestrator.engines.docker.changing import CliChanger
+from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.endpoint import Ways
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.engines.local.record import NodeRecord, write_node
@@ -112,7 +115,8 @@ def test_docker_objects_made_worse_are_observed_or_refused(
     tmp_path: Path, objects: dict[str, Any]
 ) -> None:
     whole = {key: objects.get(key) or {} for key in ("container", "network", "image")}
-    engine = DockerEngine(cache_dir=tmp_path, reader=_Told(whole))  # type: ignore[arg-type]
+    ways = Ways(reader=_Told(whole), changer=CliChanger(DockerCli()))  # type: ignore[arg-type]
+    engine = DockerEngine(cache_dir=tmp_path, ways=ways)
     for look in (
         lambda: engine.observe(_QUERY),
         lambda: engine.observe_nodes("utest"),

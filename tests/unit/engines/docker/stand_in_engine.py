@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 import tempfile
@@ -98,6 +99,7 @@ class StandInEngine:
     path: Path
     answers: dict[str, Script]
     asked: list[str] = field(default_factory=list)
+    bodies: list[object] = field(default_factory=list)  # of the questions that had one
     num_connections: int = 0
 
     def serve(self, server: socket.socket) -> None:
@@ -109,26 +111,30 @@ class StandInEngine:
 
     def _converse(self, client: socket.socket) -> None:
         with client, suppress(OSError):
-            while question := _question(client):
+            while question := self._question(client):
                 self.asked.append(question)
                 if not self._script_for(question)(client):
                     return
+
+    def _question(self, client: socket.socket) -> str:
+        received = b""
+        while b"\r\n\r\n" not in received:
+            if not (piece := client.recv(4096)):
+                return ""
+            received += piece
+        top, _, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: ([0-9]+)", top)
+        while len(body) < int(length[1] if length else 0):
+            body += client.recv(4096)
+        if body:
+            self.bodies.append(json.loads(body))
+        method, target, _ = top.split(b"\r\n")[0].decode().split(" ")
+        return f"{method} {target}"
 
     def _script_for(self, question: str) -> Script:
         fitting = [start for start in self.answers if question.startswith(start)]
         found = max(fitting, key=len, default=None)
         return self.answers[found] if found else whole({"message": "page not found"}, 404)
-
-
-def _question(client: socket.socket) -> str:
-    received = b""
-    while not received.endswith(b"\r\n\r\n"):
-        piece = client.recv(4096)
-        if not piece:
-            return ""
-        received += piece
-    method, target, _ = received.split(b"\r\n")[0].decode().split(" ")
-    return f"{method} {target}"
 
 
 @contextmanager
