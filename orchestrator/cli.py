@@ -14,16 +14,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from orchestrator import __version__
 from orchestrator.choose import EngineName
-from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
+from orchestrator.errors import ExitCode, Interrupted, OrchestrateError
+
+if TYPE_CHECKING:
+    from orchestrator.playbook.given import Chosen
 
 EXIT_CODES = """
 \b
@@ -54,10 +57,42 @@ def _engine_option(command: Command) -> Command:
     )(command)
 
 
-_playbook = click.argument("playbook", type=click.Path(path_type=Path))
 _json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
 )
+
+
+def _playbook(command: Command) -> Command:
+    """Add the playbook and the options for its variables; the command gets both as one."""
+
+    @wraps(command)
+    def with_playbook(
+        playbook: Path, extra_vars: tuple[str, ...], vars_files: tuple[Path, ...], **options: Any
+    ) -> Any:
+        from orchestrator.playbook.given import Chosen, Given
+
+        return command(playbook=Chosen(playbook, Given(vars_files, extra_vars)), **options)
+
+    for parameter in (
+        click.argument("playbook", type=click.Path(path_type=Path)),
+        click.option(
+            "--vars-file",
+            "vars_files",
+            multiple=True,
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Variables from a YAML file; they win over those of the playbook.",
+        ),
+        click.option(
+            "-e",
+            "--extra-vars",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Variables; also @FILE, or a mapping {…}. They win over all others.",
+        ),
+    ):
+        with_playbook = parameter(with_playbook)
+    return cast("Command", with_playbook)
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,7 +107,9 @@ def app() -> None:
 @click.option("--detach", is_flag=True, help="Return once the nodes run; check nothing.")
 @click.option("--rerun", is_flag=True, help="Run again, although the last run finished.")
 @_json
-def apply(playbook: Path, engine: EngineName, detach: bool, rerun: bool, as_json: bool) -> ExitCode:
+def apply(
+    playbook: Chosen, engine: EngineName, detach: bool, rerun: bool, as_json: bool
+) -> ExitCode:
     """Bring the cluster to what PLAYBOOK declares.
 
     Builds or pulls the image, creates the network and the nodes, follows their logs, and exits
@@ -80,7 +117,7 @@ def apply(playbook: Path, engine: EngineName, detach: bool, rerun: bool, as_json
     """
     from orchestrator.verbs import ApplyOptions, apply_verb
 
-    return apply_verb(playbook, ApplyOptions(engine, detach, rerun, as_json))
+    return apply_verb(playbook.path, ApplyOptions(engine, detach, rerun, as_json, playbook.given))
 
 
 @app.command()
@@ -90,12 +127,12 @@ def apply(playbook: Path, engine: EngineName, detach: bool, rerun: bool, as_json
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there is something to do.")
 @_json
 def plan(
-    playbook: Path, engine: EngineName, rerun: bool, exit_code: bool, as_json: bool
+    playbook: Chosen, engine: EngineName, rerun: bool, exit_code: bool, as_json: bool
 ) -> ExitCode:
     """Show what apply would do and why, and do nothing."""
     from orchestrator.verbs import plan_verb
 
-    is_empty = plan_verb(playbook, engine, rerun=rerun, as_json=as_json)
+    is_empty = plan_verb(playbook.path, engine, playbook.given, rerun=rerun, as_json=as_json)
     return ExitCode.CHANGES_PENDING if exit_code and not is_empty else ExitCode.CONVERGED
 
 
@@ -103,24 +140,25 @@ def plan(
 @_playbook
 @_engine_option
 @_json
-def verify(playbook: Path, engine: EngineName, as_json: bool) -> ExitCode:
+def verify(playbook: Chosen, engine: EngineName, as_json: bool) -> ExitCode:
     """Judge the run that is there by its logs.
 
     Waits for nothing and changes nothing.
     """
     from orchestrator.verbs import verify_verb
 
-    return verify_verb(playbook, engine, as_json=as_json)
+    return verify_verb(playbook.path, engine, playbook.given, as_json=as_json)
 
 
 @app.command()
 @_playbook
+@click.option("--show", is_flag=True, help="Print it resolved: variables, includes, defaults.")
 @_json
-def validate(playbook: Path, as_json: bool) -> ExitCode:
+def validate(playbook: Chosen, show: bool, as_json: bool) -> ExitCode:
     """Check PLAYBOOK and name every fault in it, with line and column."""
     from orchestrator.verbs import validate_verb
 
-    return validate_verb(playbook, as_json=as_json)
+    return validate_verb(playbook.path, playbook.given, show=show, as_json=as_json)
 
 
 @app.command()
@@ -208,21 +246,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line; return its exit code. Never lets a traceback out."""
+    as_json = "--json" in argv  # also where the command line cannot be parsed
     try:
         return _run(argv)
     except (OrchestrateError, click.ClickException) as exc:
-        return _refused(exc)
+        return _refused(exc, as_json=as_json)
     except (Interrupted, click.Abort) as exc:
         left = exc.left if isinstance(exc, Interrupted) else ""
-        said = f"orchestrate: interrupted; {left}" if left else "orchestrate: interrupted"
-        return _failed(said, ExitCode.INTERRUPTED)
+        return _failed(ExitCode.INTERRUPTED, "interrupted", left, as_json=as_json)
     except BrokenPipeError:
         # The reader has gone (`orchestrate logs | head`): nothing to say, nobody to hear it.
         return int(ExitCode.CONVERGED)
     except OSError as exc:
-        return _disk_full(exc) if exc.errno in {errno.ENOSPC, errno.EDQUOT} else _bug(exc)
+        is_full = exc.errno in {errno.ENOSPC, errno.EDQUOT}
+        return _disk_full(exc, as_json=as_json) if is_full else _bug(exc, as_json=as_json)
     except Exception as exc:  # noqa: BLE001  (the last resort: users get no traceback)
-        return _bug(exc)
+        return _bug(exc, as_json=as_json)
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -231,32 +270,27 @@ def _run(argv: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _refused(exc: OrchestrateError | click.ClickException) -> int:
-    match exc:
-        case click.ClickException():
-            wrong = exc.format_message().rstrip(".")
-            return _failed(f"orchestrate: {wrong}; see `orchestrate --help`", ExitCode.USAGE)
-        case InvalidPlaybook():
-            return _failed("\n".join(str(fault) for fault in exc.faults), exc.exit_code)
-        case _:
-            return _failed(f"orchestrate: {exc}", exc.exit_code)
+def _refused(exc: OrchestrateError | click.ClickException, *, as_json: bool) -> int:
+    from orchestrator.failing import tell_error
+
+    if isinstance(exc, OrchestrateError):
+        return tell_error(exc, as_json=as_json)
+    wrong = exc.format_message().rstrip(".")
+    return _failed(ExitCode.USAGE, wrong, "see `orchestrate --help`", as_json=as_json)
 
 
-def _disk_full(exc: OSError) -> int:
+def _disk_full(exc: OSError, *, as_json: bool) -> int:
     where = f" for {exc.filename}" if exc.filename else ""
-    return _failed(f"orchestrate: no space is left{where}; free some", ExitCode.OUT_OF_SPACE)
+    return _failed(ExitCode.OUT_OF_SPACE, f"no space is left{where}", "free some", as_json=as_json)
 
 
-def _failed(text: str, code: ExitCode) -> int:
-    from orchestrator.console import Console
+def _failed(code: ExitCode, what: str, fix: str, *, as_json: bool) -> int:
+    from orchestrator.failing import tell_failure
 
-    # A terminal that was closed takes no words; the code still tells.
-    with suppress(OSError):
-        Console().say_error(text)
-    return int(code)
+    return tell_failure(code, what, fix, as_json=as_json)
 
 
-def _bug(exc: Exception) -> int:
+def _bug(exc: Exception, *, as_json: bool) -> int:
     import tempfile
     import traceback
 
@@ -265,8 +299,8 @@ def _bug(exc: Exception) -> int:
     ) as file:
         file.write(f"{time.asctime()}\n{sys.argv}\n")
         traceback.print_exception(exc, file=file)
-    text = f"orchestrate: a bug: {type(exc).__name__}: {exc}; please report it with {file.name}"
-    return _failed(text, ExitCode.INTERNAL)
+    what, fix = f"a bug: {type(exc).__name__}: {exc}", f"please report it with {file.name}"
+    return _failed(ExitCode.INTERNAL, what, fix, as_json=as_json)
 
 
 def _take_signals() -> None:

@@ -22,6 +22,7 @@ from orchestrator.events import (
     RestartDecided,
     StillWaiting,
 )
+from orchestrator.excerpt import excerpt, summary
 from orchestrator.loglines import LogLine
 from orchestrator.plan import BuildImage, Plan, PullImage
 from orchestrator.planned import plan_text
@@ -29,6 +30,7 @@ from orchestrator.printable import QUIET_KEYS, log_text, printable
 from orchestrator.recap import object_of
 
 if TYPE_CHECKING:
+    from orchestrator.errors import Fault
     from orchestrator.restarts import Restart
     from orchestrator.verify.checks import CheckResult, Finding
     from orchestrator.watch import Judgement
@@ -128,9 +130,17 @@ class Console:
 
     def say_error(self, text: str) -> None:
         """Print an error, always, to stderr; it may quote an engine, a path or a registry."""
-        text = "\n".join(printable(line) for line in text.split("\n"))
-        paint = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        print(_painted("red", text) if paint else text, file=sys.stderr, flush=True)  # noqa: T201
+        for line in text.split("\n"):
+            _print_error("red", printable(line))
+
+    def say_faults(self, faults: Sequence[Fault]) -> None:
+        """Print faults of a playbook, always, to stderr, each with the line that it is about."""
+        for fault in faults:
+            _print_error("red", printable(str(fault)))
+            for line in excerpt(fault):
+                _print_error("dim", line)
+        if len(faults) > 1:
+            _print_error("bold", printable(summary(faults)))
 
     def heading(self, text: str) -> None:
         """Print what the next lines are about."""
@@ -201,6 +211,11 @@ class Console:
 
     def _paint(self, colour: str, text: str) -> str:
         return _painted(colour, text) if self._colours else text
+
+
+def _print_error(colour: str, text: str) -> None:
+    paint = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    print(_painted(colour, text) if paint else text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _painted(colour: str, text: str) -> str:

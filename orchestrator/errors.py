@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 
@@ -61,9 +61,33 @@ class Interrupted(BaseException):
     left: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A line of a file, for showing a fault where it stands.
+
+    Attributes:
+        file: the name of the file.
+        line: the number of the line, from 1.
+        column: where the fault begins, from 1, in characters; at most one behind the line.
+        text: the line without its end, as it stands in the file.
+        width: how many characters the fault spans, at least 1.
+        note: what a second place has to do with the fault, else empty.
+    """
+
+    file: str
+    line: int
+    column: int
+    text: str
+    width: int = 1
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One thing wrong with a playbook. Lines and columns count from 1."""
+    """One thing wrong with a playbook. Lines and columns count from 1.
+
+    `snippets` are for showing only: two faults that differ in nothing else are the same one.
+    """
 
     file: str
     line: int
@@ -71,6 +95,18 @@ class Fault:
     path: str  # dotted path into the playbook, e.g. `ranks.env.RANK`; empty for the document
     what: str
     fix: str = ""
+    snippets: tuple[Snippet, ...] = field(default=(), compare=False, repr=False)
+
+    def document(self) -> dict[str, str | int]:
+        """The fault as data, for `--json`."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "path": self.path,
+            "what": self.what,
+            "fix": self.fix,
+        }
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}: "

@@ -13,6 +13,7 @@ from orchestrator.console import Console
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
 from orchestrator.planned import plan_document
+from orchestrator.playbook.given import NOTHING, Given
 from orchestrator.playbook.loader import LoadedPlaybook, load
 from orchestrator.recap import recap
 from orchestrator.restarts import first_cause
@@ -29,12 +30,13 @@ class ApplyOptions:
     detach: bool = False
     rerun: bool = False
     as_json: bool = False
+    given: Given = NOTHING
 
 
 def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
     """Apply a playbook and print how it went."""
     console = Console(quiet=options.as_json, logs_since_s=time.time())
-    loaded = load(path)
+    loaded = load(path, options.given)
     engine = engine_for(options.engine, console.say_error)
     request = Request(
         loaded, engine, state_folder() / "locks", rerun=options.rerun, detach=options.detach
@@ -97,10 +99,12 @@ def _say_recap(
     )
 
 
-def plan_verb(path: Path, engine_name: EngineName, *, rerun: bool, as_json: bool) -> bool:
+def plan_verb(
+    path: Path, engine_name: EngineName, given: Given, *, rerun: bool, as_json: bool
+) -> bool:
     """Print the plan; True when it is empty."""
     console = Console(quiet=as_json)
-    loaded = load(path)
+    loaded = load(path, given)
     engine = engine_for(engine_name, console.say_error)
     made = plan(Request(loaded, engine, state_folder() / "locks", rerun=rerun))
     console.show_plan(made)
@@ -109,10 +113,10 @@ def plan_verb(path: Path, engine_name: EngineName, *, rerun: bool, as_json: bool
     return made.is_empty
 
 
-def verify_verb(path: Path, engine_name: EngineName, *, as_json: bool) -> ExitCode:
+def verify_verb(path: Path, engine_name: EngineName, given: Given, *, as_json: bool) -> ExitCode:
     """Print what the checks say of the run that is there."""
     console = Console(quiet=as_json)
-    loaded = load(path)
+    loaded = load(path, given)
     engine = engine_for(engine_name, console.say_error)
     judgement = verify(Request(loaded, engine, state_folder() / "locks"))
     for result in judgement.results:
@@ -124,16 +128,21 @@ def verify_verb(path: Path, engine_name: EngineName, *, as_json: bool) -> ExitCo
     return ExitCode.CONVERGED if judgement.holds else ExitCode.NOT_CONVERGED
 
 
-def validate_verb(path: Path, *, as_json: bool) -> ExitCode:
-    """Print every fault of a playbook, or that there is none."""
+def validate_verb(path: Path, given: Given, *, show: bool, as_json: bool) -> ExitCode:
+    """Print every fault of a playbook, or that there is none; or the playbook, resolved."""
     try:
-        loaded = load(path)
+        loaded = load(path, given)
     except InvalidPlaybook as exc:
         if not as_json:
             raise
-        _print_json({"valid": False, "faults": [asdict(fault) for fault in exc.faults]})
+        _print_json({"valid": False, "faults": [fault.document() for fault in exc.faults]})
         return exc.exit_code
-    if as_json:
+    if show:
+        from orchestrator.playbook.show import resolved, resolved_yaml
+
+        document = resolved(loaded.playbook, loaded.secret)
+        _print_json(document) if as_json else print(resolved_yaml(document), end="")  # noqa: T201
+    elif as_json:
         _print_json({"valid": True, "faults": [], "digest": loaded.digest})
     else:
         Console().say(f"{path}: valid ({loaded.playbook.name})")

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from orchestrator.playbook.units import (
     DURATION_PATTERN,
     MAX_SIZE_BYTES,
     SIZE_PATTERN,
+    format_duration,
+    format_size,
     parse_duration_s,
     parse_size_bytes,
 )
@@ -93,6 +103,7 @@ def _user(value: object) -> object:
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "x-unit": "duration"}),
 ]
 """Seconds inside; `60s`, `5m`, `1h`, `500ms`, `1m30s` in YAML. At most 30 days."""
@@ -100,6 +111,7 @@ Duration = Annotated[
 Size = Annotated[
     int,
     BeforeValidator(size_bytes),
+    PlainSerializer(format_size, return_type=str, when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [
@@ -111,6 +123,17 @@ Size = Annotated[
     ),
 ]
 """Bytes inside; `2GiB`, `512MiB`, `1.5GB` or a plain number of bytes in YAML."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LocalPath:
+    """Marks text as a path of this machine."""
+
+
+LOCAL_PATH = _LocalPath()
+
+LocalPath = Annotated[str, LOCAL_PATH]
+"""A path of this machine; a relative one is relative to the file that it is written in."""
 
 Version = Annotated[Literal[1], BeforeValidator(_version)]
 """The version of the language."""

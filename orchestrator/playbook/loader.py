@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Iterator, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from orchestrator.errors import Fault, InvalidPlaybook
-from orchestrator.playbook.language import AS_WRITTEN
-from orchestrator.playbook.mend import Mended, has_stand_in, mend
-from orchestrator.playbook.models import Playbook
-from orchestrator.playbook.rules import RULES, Site
-from orchestrator.playbook.rules.text import templates_in
-from orchestrator.playbook.source import decode, read, refused, shown
-from orchestrator.playbook.tree import (
-    Complaint,
-    Loc,
-    Mapping,
-    Mark,
-    Node,
-    path_of,
-    place_of,
-    plain,
-    unusable_locs,
+from orchestrator.errors import InvalidPlaybook
+from orchestrator.playbook.checking import check
+from orchestrator.playbook.fields import nearest
+from orchestrator.playbook.given import (
+    NOTHING,
+    Given,
+    GivenVariables,
+    read_given,
+    variables_in,
 )
-from orchestrator.playbook.wording import complaint_of
-from orchestrator.playbook.yaml import compose
-
-MAX_FAULTS = 500
-# A fault left out can leave at most its parent faulty, and so on up to a section.
-_MAX_ROUNDS = 8
+from orchestrator.playbook.include import Reading, read_playbook
+from orchestrator.playbook.merge import without
+from orchestrator.playbook.models import Playbook
+from orchestrator.playbook.placing import Papers, placed
+from orchestrator.playbook.preamble import VARS
+from orchestrator.playbook.relocate import relocated
+from orchestrator.playbook.render import Renderer
+from orchestrator.playbook.rules import Site
+from orchestrator.playbook.source import Source, read, refused
+from orchestrator.playbook.tree import Complaint, Loc, Mapping, Node
+from orchestrator.playbook.variables import Scope, Variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,49 +39,63 @@ class LoadedPlaybook:
     Attributes:
         playbook: the models.
         path: the file, absolute; its folder without links.
-        digest: `sha256:` and the hexadecimal digest of the file's bytes.
+        digest: `sha256:` and the hexadecimal digest of all that went into it: the file's bytes,
+            those of included files and files of variables, `-e`, and what `env()` gave.
         folder: what relative paths in the playbook are relative to; absolute, without links.
+        secret: the places of values that hold a secret of the environment.
     """
 
     playbook: Playbook
     path: Path
     digest: str
     folder: Path
+    secret: frozenset[Loc] = frozenset()
 
 
-def load(path: Path) -> LoadedPlaybook:
+def load(path: Path, given: Given = NOTHING) -> LoadedPlaybook:
     """Load a playbook and check it against this machine.
 
     Args:
         path: the file, absolute or relative to the working folder. Faults name it as given.
+        given: variables from outside of it.
 
     Raises:
         InvalidPlaybook: with every fault of the file.
     """
-    return load_text(read(path, str(path)), name=str(path), folder=path.parent)
+    return load_text(read(path, str(path)), name=str(path), folder=path.parent, given=given)
 
 
-def load_text(text: bytes, *, name: str, folder: Path) -> LoadedPlaybook:
+def load_text(text: bytes, *, name: str, folder: Path, given: Given = NOTHING) -> LoadedPlaybook:
     """Load a playbook from memory and check it against this machine.
 
     Args:
         text: the bytes of the file.
         name: what faults call it; its last part names the file in `folder`.
         folder: what relative paths in the playbook are relative to.
+        given: variables from outside of it.
 
     Raises:
         InvalidPlaybook: with every fault of the text.
     """
     home = _without_links(folder, name)
-    document = compose(decode(text, name))
-    complaints = list(document.complaints)
+    path = home / Path(name).name
+    reading = Reading()
+    root = read_playbook(Source.of(text, name, home), path, reading)
+    inside, outside = _variables(root, reading), read_given(given, reading)
+    renderer = Renderer(Scope({**inside, **outside.variables}, os.environ), reading.sources)
     playbook = None
-    if document.root is not None:
-        playbook = _check(document.root, Site.here(home), complaints)
-    if complaints or playbook is None:
-        raise InvalidPlaybook(_faults(complaints, document.root, shown(name)))
-    digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
-    return LoadedPlaybook(playbook, home / Path(name).name, digest, home)
+    if root is not None:
+        root = renderer.render(without(root, VARS) if isinstance(root, Mapping) else root)
+        renderer.check_variables()
+        reading.complaints += renderer.complaints
+        reading.complaints += () if reading.complaints else _unused(outside, inside, renderer.scope)
+        root = relocated(root, [source.folder for source in reading.sources])
+        playbook = check(root, Site.here(home), reading.complaints, renderer.templated)
+    secret = frozenset(renderer.secret)
+    if reading.complaints or reading.faults or playbook is None:
+        faults = placed(reading.complaints, Papers(root, reading.sources, secret))
+        raise InvalidPlaybook([*faults, *reading.faults])
+    return LoadedPlaybook(playbook, path, _digest(reading, renderer.scope), home, secret)
 
 
 def _without_links(folder: Path, name: str) -> Path:
@@ -96,93 +105,27 @@ def _without_links(folder: Path, name: str) -> Path:
         raise refused(name, "its folder cannot be found", "use an absolute path") from exc
 
 
-def _check(root: Node, site: Site, complaints: list[Complaint]) -> Playbook | None:
-    """Check the tree, adding to `complaints`; None where there is nothing to go on with."""
-    data = plain(root)
-    unusable = frozenset(unusable_locs(root))
-    playbook, errors = _validate(data)
-    errors = [error for error in errors if not _is_below(error["loc"], unusable)]
-    complaints += [complaint_of(error, root) for error in _first(errors, root)]
-    complaints += templates_in(root)
-    mended = Mended(data)
-    if playbook is None and isinstance(root, Mapping):
-        playbook, mended = _go_on(data, {*unusable, *map(_cut, errors)})
-    if playbook is not None:
-        gone = unusable.union(error["loc"] for error in errors)
-        complaints += _broken_rules(playbook, site, mended, gone)
-    return playbook
+def _variables(root: Node | None, reading: Reading) -> dict[str, Variable]:
+    """The playbook's own variables, those of included files among them."""
+    if not isinstance(root, Mapping) or VARS not in root.entries:
+        return {}
+    return dict(variables_in(root.entries[VARS].node, (VARS,), reading))
 
 
-def _validate(data: object) -> tuple[Playbook | None, list[ErrorDetails]]:
-    try:
-        playbook = Playbook.model_validate(data, by_alias=True, by_name=False, context=AS_WRITTEN)
-    except ValidationError as exc:
-        return None, exc.errors(include_url=False)
-    return playbook, []
+def _unused(outside: GivenVariables, inside: Iterable[str], scope: Scope) -> Iterator[Complaint]:
+    """Complain about `-e step=5` where the variable is called steps."""
+    known = sorted(scope.names.union(inside))
+    for name, mark in outside.named.items():
+        if name not in known:
+            guess = nearest(name, known)
+            fix = f"did you mean {guess}?" if guess else f"known: {', '.join(known) or 'none'}"
+            yield Complaint((name,), "the playbook has no such variable", fix, mark=mark)
 
 
-def _is_below(loc: Loc, tops: Set[Loc]) -> bool:
-    return any(loc[:depth] in tops for depth in range(len(loc) + 1))
-
-
-def _first(errors: list[ErrorDetails], root: Node) -> list[ErrorDetails]:
-    # Wording a fault costs time, and a hostile file has a hundred thousand of them.
-    return sorted(errors, key=lambda error: place_of(root, error["loc"]).value)[: MAX_FAULTS + 1]
-
-
-def _go_on(data: object, faulty: set[Loc]) -> tuple[Playbook | None, Mended]:
-    """Leave out what is faulty until the rest is a playbook."""
-    mended = Mended()
-    for _ in range(_MAX_ROUNDS):
-        mended = mend(data, faulty)
-        playbook, errors = _validate(mended.data)
-        if playbook is not None:
-            return playbook, mended
-        faulty |= {mended.original(_cut(error)) for error in errors}
-    return None, mended
-
-
-def _cut(error: ErrorDetails) -> Loc:
-    loc = error["loc"]
-    if loc[-1:] == ("[key]",):
-        return loc[:-1]
-    if error["type"] == "missing" and not has_stand_in(loc[:-1]):
-        return loc[:-1]
-    return loc
-
-
-def _broken_rules(
-    playbook: Playbook, site: Site, mended: Mended, gone: Set[Loc]
-) -> Iterator[Complaint]:
-    for rule in RULES:
-        if any(_is_below(loc, gone) for loc in rule.reads):
-            continue
-        for complaint in rule.check(playbook, site):
-            loc = mended.original(complaint.loc)
-            # Of a stand-in only the key is the user's.
-            if complaint.at == "key" or not _is_below(loc, gone):
-                yield replace(complaint, loc=loc)
-
-
-def _faults(complaints: list[Complaint], root: Node | None, name: str) -> list[Fault]:
-    """Name and place the complaints, in file order, the first `MAX_FAULTS` of them."""
-    ordered = sorted(complaints, key=lambda complaint: _mark(complaint, root))
-    faults = sorted({_fault(complaint, root, name) for complaint in ordered[: MAX_FAULTS + 1]})
-    if len(faults) <= MAX_FAULTS:
-        return faults
-    last = faults[MAX_FAULTS]
-    more = replace(last, path="", what="there are more faults from here on", fix="mend these first")
-    return [*faults[:MAX_FAULTS], more]
-
-
-def _mark(complaint: Complaint, root: Node | None) -> Mark:
-    if complaint.mark or root is None:
-        return complaint.mark or Mark(1, 1)
-    place = place_of(root, complaint.loc)
-    return place.key if complaint.at == "key" else place.value
-
-
-def _fault(complaint: Complaint, root: Node | None, name: str) -> Fault:
-    mark = _mark(complaint, root)
-    path = place_of(root, complaint.loc).path if root is not None else path_of(complaint.loc)
-    return Fault(name, mark.line, mark.column, path, complaint.what, complaint.fix)
+def _digest(reading: Reading, scope: Scope) -> str:
+    first, *others = reading.sources
+    data = first.data
+    if others or scope.read:
+        files = [hashlib.sha256(source.data).hexdigest() for source in reading.sources]
+        data = json.dumps([files, scope.read], sort_keys=True).encode()
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

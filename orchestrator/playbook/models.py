@@ -24,7 +24,7 @@ from orchestrator.playbook.health import (
     Progress,
     Training,
 )
-from orchestrator.playbook.language import Duration, Section, Version
+from orchestrator.playbook.language import Duration, LocalPath, Section, Version
 from orchestrator.playbook.ranks import MAX_NODES, Mount, PerNode, Ranks, Resources
 from orchestrator.playbook.security import Security
 
@@ -42,7 +42,7 @@ IMAGE_PATTERN = (
 class Build(Section):
     """How the image is made when it is not to be pulled."""
 
-    context: str = Field(
+    context: LocalPath = Field(
         default=".",
         min_length=1,
         max_length=4096,

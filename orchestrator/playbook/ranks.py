@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.playbook.language import Section, Size, User
+from orchestrator.playbook.language import LocalPath, Section, Size, User
 
 MAX_NODES = 10_000
 # Docker refuses a smaller limit than this one.
@@ -18,7 +18,7 @@ EnvironmentValue = Annotated[str, Field(max_length=32_768)]
 class Mount(Section):
     """A file or folder of this machine inside every node."""
 
-    source: str = Field(
+    source: LocalPath = Field(
         min_length=1,
         max_length=4096,
         description="File or folder on this machine, relative to the playbook's folder. It must "

@@ -14,6 +14,8 @@ EXAMPLE = """\
 version: 1
 name: two-rank                     # names every object that the playbook owns
 
+vars: {steps: 20}                  # overridden by --vars-file, and that by -e steps=50
+
 image:
   tag: qwen-fsdp:local
   build:                           # leave it out for an image that is here or can be pulled
@@ -28,7 +30,7 @@ network:
 ranks:
   nodes: 2                         # one container each
   nproc_per_node: 1                # above 1: torchrun inside each node
-  command: [python, -m, trainer, --max-steps, "20"]
+  command: [python, -m, trainer, --max-steps, "{{ steps }}"]
   env: {OMP_NUM_THREADS: "1"}      # text: quote numbers
   mounts:
     - {source: ./data, target: /data}
@@ -72,10 +74,12 @@ example, with the path to `docs/playbook.schema.json`.
 - YAML 1.2: `true` and `false` are the only booleans; `yes`, `no`, `on`, `off` are text, and so are
   `22:22`, `1_000` and dates. Numbers with a leading zero, `.inf` and `.nan` are refused.
 - Text that looks like a number must be quoted where text is asked for: `"1"`, `"3.10"`.
+- `{{ … }}` in a value is a template, `include` lays a file below this one:
+  [variables](variables.md).
 - A duration carries its unit: `500ms`, `60s`, `5m`, `1h`, `1m30s`; at most 30 days.
 - A size is `2GiB`, `512MiB`, `1.5GiB` (powers of 1024), `2GB`, `500MB` (powers of 1000), or a plain
   number of bytes.
-- Paths are relative to the playbook's folder.
+- Paths are relative to the folder of the file that they are written in.
 - Refused: unknown and duplicate keys, tags, merge keys, several documents in a file, nesting
   deeper than 50 levels, aliases that expand to more than 10,000 values, files over 256 KiB, and
   whatever is not UTF-8. Every fault of a file is shown at once, as
@@ -192,6 +196,8 @@ def _plain_type(of: Json, schema: Json) -> str:
             )
         case "object":
             free = of["additionalProperties"]
+            if free is True:
+                return "mapping"
             return "mapping of mappings" if "$ref" in free else "mapping of text"
         case "string":
             return "text"

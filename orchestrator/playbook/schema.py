@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from orchestrator.playbook.editable import editable
 from orchestrator.playbook.health import CHECKS
 from orchestrator.playbook.models import Playbook
+from orchestrator.playbook.preamble import Preamble
 from orchestrator.playbook.reference import page, unit_of
 from orchestrator.playbook.units import format_duration, format_size
 
@@ -24,7 +26,12 @@ PAGE_FILE = "playbook.md"
 
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 # By the key of a mapping whose own keys are free: what those keys may be.
-_FREE_KEYS = {"env": _VARIABLE, "args": _VARIABLE, "per_node": r"^(0|[1-9][0-9]*)$"}
+_FREE_KEYS = {
+    "vars": _VARIABLE,
+    "env": _VARIABLE,
+    "args": _VARIABLE,
+    "per_node": r"^(0|[1-9][0-9]*)$",
+}
 _FORMATS: dict[str, Callable[[Any], str]] = {"duration": format_duration, "size": format_size}
 # What pydantic leaves over: titles repeat the keys, and `ge` is no word of JSON Schema.
 _DROPPED = ("title", "ge", "gt")
@@ -33,15 +40,30 @@ _DROPPED = ("title", "ge", "gt")
 def json_schema() -> Json:
     """Make the schema of what a person may write: durations and sizes as text, checks by name.
 
-    A document that the schema refuses, the loader refuses; the loader refuses more.
+    A document that the schema refuses, the loader refuses; the loader refuses more. A template
+    may stand wherever a value may, and what is required may come from an included file.
     """
+    return editable(language_schema())
+
+
+def language_schema() -> Json:
+    """Make the schema of a playbook that is resolved: no template, nothing included."""
     schema = Playbook.model_json_schema(by_alias=True, mode="validation")
     sections: Json = schema.pop("$defs")
     playbook = _section(schema)
+    preamble = _section(Preamble.model_json_schema())["properties"]
+    playbook["properties"] = _after("name", playbook["properties"], preamble)
     defs = {name: _section(section) for name, section in sections.items()}
     defs["HealthCheck"] = _health_check()
     playbook["properties"]["health_checks"]["items"] = {"$ref": "#/$defs/HealthCheck"}
     return {"$schema": DIALECT, "title": "orchestrate playbook", **playbook, "$defs": defs}
+
+
+def _after(key: str, properties: Json, inserted: Json) -> Json:
+    """Insert keys behind another one."""
+    names = list(properties)
+    before = names[: names.index(key) + 1]
+    return {**{name: properties[name] for name in before}, **inserted, **properties}
 
 
 def _section(section: Json) -> Json:
@@ -88,7 +110,7 @@ def schema_text() -> str:
 
 def reference_page() -> str:
     """Write the reference page of the language, docs/playbook.md."""
-    return page(json_schema())
+    return page(language_schema())
 
 
 def main(folder: str) -> None:

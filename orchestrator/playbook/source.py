@@ -5,18 +5,62 @@ from __future__ import annotations
 import os
 import re
 import stat
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from orchestrator.errors import Fault, InvalidPlaybook
-from orchestrator.playbook.tree import mark_after, printable
+from orchestrator.errors import Fault, InvalidPlaybook, Snippet
+from orchestrator.playbook.tree import LINE_BREAK, Mark, mark_after, printable
 
 MAX_BYTES = 256 * 1024
 MAX_CHARACTERS = 20
+_LONGEST_REST = 200  # of a line behind a fault; no terminal shows more
 
 # What YAML 1.2 forbids in a file (5.1), and what YAML 1.1 parsers take for a line break but
 # editors and YAML 1.2 do not: every line number after it would be wrong.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file that was read, kept so that faults can show its lines.
+
+    Attributes:
+        name: how faults call it.
+        data: its bytes.
+        lines: its text, line by line.
+        folder: what relative paths in it are relative to; absolute, without links.
+    """
+
+    name: str
+    data: bytes
+    lines: tuple[str, ...]
+    folder: Path
+
+    @classmethod
+    def of(cls, data: bytes, name: str, folder: Path) -> Source:
+        """Keep what was read.
+
+        Raises:
+            InvalidPlaybook: it is no text that a YAML parser may see.
+        """
+        return cls(shown(name), data, tuple(LINE_BREAK.split(decode(data, name))), folder)
+
+    @property
+    def text(self) -> str:
+        """The whole text, its line ends made one."""
+        return "\n".join(self.lines)
+
+    def snippet(self, mark: Mark, note: str = "") -> Snippet:
+        """Cut out the line of a mark."""
+        text = self.lines[mark.line - 1] if mark.line <= len(self.lines) else ""
+        return _snippet(self.name, mark, text, note)
+
+
+def _snippet(name: str, mark: Mark, text: str, note: str = "") -> Snippet:
+    column = min(mark.column, len(text) + 1)
+    width = max(1, min(mark.width, len(text) + 1 - column))
+    return Snippet(name, mark.line, column, text, width, note)
 
 
 def read(path: Path, name: str) -> bytes:
@@ -84,10 +128,11 @@ def decode(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
-        # Only what stands before the bad byte is sure to be text.
-        before = data[: exc.start].decode("utf-8")
         what = f"byte 0x{data[exc.start]:02x} is not UTF-8"
-        raise InvalidPlaybook([_fault(name, before, what, "save the file as UTF-8")]) from exc
+        # What stands before the bad byte is sure to be text, and one character a character.
+        index, text = len(data[: exc.start].decode("utf-8")), data.decode("utf-8", "replace")
+        fault = _fault(name, text, index, what, "save the file as UTF-8")
+        raise InvalidPlaybook([fault]) from exc
     # A binary file is nothing but such characters: some are enough to show which it is.
     matches = islice(_FORBIDDEN.finditer(text), MAX_CHARACTERS)
     faults = [_forbidden(name, text, match.start()) for match in matches]
@@ -102,9 +147,11 @@ def _forbidden(name: str, text: str, index: int) -> Fault:
         what, fix = "begins with a byte order mark", "save the file as UTF-8 without it"
     else:
         what, fix = f"character U+{ord(character):04X} is not allowed", "remove it"
-    return _fault(name, text[:index], what, fix)
+    return _fault(name, text, index, what, fix)
 
 
-def _fault(name: str, before: str, what: str, fix: str) -> Fault:
-    mark = mark_after(before)
-    return Fault(shown(name), mark.line, mark.column, "", what, fix)
+def _fault(name: str, text: str, index: int, what: str, fix: str) -> Fault:
+    mark = mark_after(text[:index])
+    rest = LINE_BREAK.split(text[index : index + _LONGEST_REST], maxsplit=1)[0]
+    snippet = _snippet(shown(name), mark, text[index - mark.column + 1 : index] + rest)
+    return Fault(shown(name), mark.line, mark.column, "", what, fix, (snippet,))

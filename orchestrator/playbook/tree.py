@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-_LINE_BREAK = re.compile("\r\n|\r|\n")
+LINE_BREAK = re.compile("\r\n|\r|\n")
 
 Key: TypeAlias = str | int
 Loc: TypeAlias = tuple[Key, ...]
@@ -15,15 +15,22 @@ Loc: TypeAlias = tuple[Key, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A place in the file. Lines and columns count from 1, columns in characters."""
+    """A place in a file. Lines and columns count from 1, columns in characters.
+
+    Attributes:
+        file: which of the files that were read, by its number; 0 is the playbook.
+        width: how many characters it spans; more than the line has means to its end.
+    """
 
     line: int
     column: int
+    file: int = 0
+    width: int = field(default=1, compare=False)
 
 
 def mark_after(before: str) -> Mark:
     """Give the place right behind `before`, the beginning of a file."""
-    lines = _LINE_BREAK.split(before)
+    lines = LINE_BREAK.split(before)
     return Mark(len(lines), len(lines[-1]) + 1)
 
 
@@ -37,12 +44,21 @@ Value: TypeAlias = str | int | float | bool | Unusable | None
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value; `text` is what stands in the file, `quoted` whether it cannot be a number."""
+    """One value.
+
+    Attributes:
+        value: what it is.
+        text: what stands in the file, or what the template there gave.
+        quoted: whether it cannot be a number.
+        mark: where it stands.
+        template: the text that it was made of, empty for a value that stands there itself.
+    """
 
     value: Value
     text: str
     quoted: bool
     mark: Mark
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +98,7 @@ class Complaint:
         fix: how to mend it, or empty.
         at: whether it points at the value, or at the value's key.
         mark: the exact place, where the one of `loc` would not do.
+        also: the other places that matter, each with what there is to say of it.
     """
 
     loc: Loc
@@ -89,6 +106,15 @@ class Complaint:
     fix: str = ""
     at: Literal["value", "key"] = "value"
     mark: Mark | None = None
+    also: tuple[Also, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """A second place of a fault; `note` says what it has to do with it."""
+
+    place: Mark | Loc
+    note: str
 
 
 @dataclass(frozen=True, slots=True)

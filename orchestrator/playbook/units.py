@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from fractions import Fraction
 
 DURATION_PATTERN = r"^(?=\d)(\d+(\.\d+)?h)?(\d+(\.\d+)?m(?!s))?(\d+(\.\d+)?s)?(\d+(\.\d+)?ms)?$"
@@ -61,9 +62,9 @@ def parse_size_bytes(text: str) -> int:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds the way a playbook does, to the millisecond: `60s`, `500ms`, `5m`."""
+    """Write seconds the way a playbook does, exactly: `60s`, `500ms`, `5m`."""
     if seconds != int(seconds):
-        return f"{round(seconds * 1000)}ms"
+        return f"{(Decimal(repr(seconds)) * 1000).normalize():f}ms"
     for unit, length in (("h", 3600), ("m", 60)):
         if seconds > length and seconds % length == 0:
             return f"{int(seconds) // length}{unit}"

@@ -13,6 +13,7 @@ from orchestrator.playbook.fields import nearest, section_at, yaml_fields
 from orchestrator.playbook.flow import flow
 from orchestrator.playbook.health import CHECK_KINDS
 from orchestrator.playbook.models import Playbook
+from orchestrator.playbook.preamble import Preamble
 from orchestrator.playbook.tree import (
     Complaint,
     Loc,
@@ -28,7 +29,7 @@ from orchestrator.playbook.units import format_size
 Words: TypeAlias = tuple[str, str]
 
 # What the language will have and this release has not: told apart from what is a mistake.
-_PLANNED_KEYS = frozenset((("vars",), ("ranks", "secrets"), ("ranks", "env_file"), ("faults",)))
+_PLANNED_KEYS = frozenset((("ranks", "secrets"), ("ranks", "env_file"), ("faults",)))
 _PLANNED_VALUES: dict[Loc, tuple[str, ...]] = {
     ("gpu", "mode"): ("mps", "mig"),
 }
@@ -61,6 +62,10 @@ _EXPECTED = {
     "model_type": ("a mapping", "write keys and values, each key on a line of its own"),
     "dict_type": ("a mapping", "write keys and values, each key on a line of its own"),
     "tuple_type": ("a list", "write [first, second], or one item a line after a dash"),
+}
+_TEMPLATE_HINTS = {
+    "int_type": "make it one: {{ … | int }}",
+    "float_type": "make it one: {{ … | float }}",
 }
 _ABOUT_KEYS = ("extra_forbidden", "invalid_key")
 _YES_NO = frozenset(("yes", "no", "on", "off", "y", "n"))
@@ -136,6 +141,8 @@ def _expected(finding: Finding) -> Words:
 def _hint(kind: str, node: Node | None) -> str:
     if not isinstance(node, Scalar):
         return ""
+    if node.template:
+        return _TEMPLATE_HINTS.get(kind, "")
     if kind == "string_type":
         return f'quote it: "{node.text}"' if node.text else 'write text, or "" for none'
     if kind == "bool_type" and node.text.lower() in _YES_NO:
@@ -153,7 +160,7 @@ def _unknown_key(finding: Finding) -> Words:
     if tuple(part for part in finding.loc if isinstance(part, str)) in _PLANNED_KEYS:
         return "planned, not in this release", "remove it"
     section = section_at(finding.loc[:-1]) or Playbook
-    known = sorted(yaml_fields(section))
+    known = sorted([*yaml_fields(section), *(yaml_fields(Preamble) if section is Playbook else ())])
     guess = nearest(str(finding.loc[-1]), known)
     return "unknown key", f"did you mean {guess}?" if guess else f"known: {', '.join(known)}"
 

@@ -20,10 +20,19 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from orchestrator.playbook.bare import (
+    bare_braces,
+    begins_with_braces,
+    braces_end,
+    line_of,
+    quoting,
+    start_of,
+)
 from orchestrator.playbook.lapses import glued_comments, lapses_at, span_of
 from orchestrator.playbook.scalars import resolve
 from orchestrator.playbook.tree import (
     UNUSABLE,
+    Also,
     Complaint,
     Entry,
     Key,
@@ -40,6 +49,9 @@ from orchestrator.playbook.tree import (
 
 MAX_DEPTH = 50
 MAX_ALIASED = 10_000
+
+KEY_TEMPLATE = ("a key cannot be a template", "write the key itself; templates belong in values")
+_TO_THE_END = 1_000_000
 
 # The C parser is about ten times quicker; wheels of PyYAML have it, other builds may not.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -69,36 +81,49 @@ class _UnreadableError(Exception):
         self.complaint = complaint
 
 
-def compose(text: str) -> Document:
-    """Read one YAML document; `text` holds none of the characters that YAML forbids."""
+def compose(text: str, file: int = 0) -> Document:
+    """Read one YAML document.
+
+    Args:
+        text: it holds none of the characters that YAML forbids.
+        file: the number that its marks carry.
+    """
     # Without its last line break libyaml drops the one at the end of a block scalar.
-    composer = _Composer(text if text.endswith(("\n", "\r")) else f"{text}\n")
+    composer = _Composer(text if text.endswith(("\n", "\r")) else f"{text}\n", file)
     try:
         root = composer.document()
     except _UnreadableError as exc:
-        last = _inside(exc.complaint, text)
+        last = _inside(exc.complaint, text, file)
         return Document(None, (*composer.complaints, last))
     return Document(root, tuple(composer.complaints))
 
 
-def _inside(complaint: Complaint, text: str) -> Complaint:
+def _inside(complaint: Complaint, text: str, file: int) -> Complaint:
     # Where the text ends too early, libyaml may point at a line that is not there.
-    mark = complaint.mark
-    return complaint if mark is None else replace(complaint, mark=min(mark, mark_after(text)))
+    last = replace(mark_after(text), file=file)
+    return replace(complaint, mark=min(complaint.mark or last, last))
 
 
-def _events(text: str) -> Iterator[Event]:
+def _events(text: str, file: int) -> Iterator[Event]:
     try:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as exc:
-        said = exc.problem or "the text ends too early"
-        problem = _PROBLEMS.get(said, said)
-        raise _UnreadableError(
-            Complaint((), f"not valid YAML: {problem}", _syntax_fix(problem), mark=_mark_of(exc))
-        ) from exc
+        raise _UnreadableError(_syntax_complaint(exc, text, file)) from exc
     except (yaml.YAMLError, ValueError, OverflowError) as exc:
         # The Python parser lets chr() of an escape such as "\UFFFFFFFF" fail as it likes.
-        raise _UnreadableError(Complaint((), "not valid YAML", mark=Mark(1, 1))) from exc
+        raise _UnreadableError(Complaint((), "not valid YAML", mark=Mark(1, 1, file))) from exc
+
+
+def _syntax_complaint(exc: yaml.MarkedYAMLError, text: str, file: int) -> Complaint:
+    said = exc.problem or "the text ends too early"
+    mark = _mark_of(exc, file)
+    for at in (exc.problem_mark, exc.context_mark):
+        if at and (column := bare_braces(line := line_of(text, at.line))) is not None:
+            what = "not valid YAML: a template must stand in quotes"
+            place = Mark(at.line + 1, column + 1, file, width=braces_end(line, column) - column)
+            return Complaint((), what, quoting(line, column), mark=place)
+    problem = _PROBLEMS.get(said, said)
+    return Complaint((), f"not valid YAML: {problem}", _syntax_fix(problem), mark=mark)
 
 
 def _syntax_fix(problem: str) -> str:
@@ -109,18 +134,24 @@ def _syntax_fix(problem: str) -> str:
     return "check indentation, brackets and quotes near this place"
 
 
-def _mark_of(event: Event | yaml.MarkedYAMLError) -> Mark:
-    at = event.start_mark if isinstance(event, Event) else event.problem_mark
-    return Mark(at.line + 1, at.column + 1) if at else Mark(1, 1)
+def _mark_of(event: Event | yaml.MarkedYAMLError, file: int) -> Mark:
+    if not isinstance(event, Event):
+        at = event.problem_mark
+        return Mark(at.line + 1, at.column + 1, file) if at else Mark(1, 1, file)
+    line, column = start_of(event)
+    end = event.end_mark
+    width = max(1, end.column - column) if end and end.line == line else _TO_THE_END
+    return Mark(line + 1, column + 1, file, width)
 
 
 class _Composer:
     """One pass over the events of one document."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, file: int) -> None:
         self.complaints: list[Complaint] = []
         self._text = text
-        self._events = _events(text)
+        self._file = file
+        self._events = _events(text, file)
         self._scalars: list[tuple[int, int]] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._num_nodes = 0
@@ -131,7 +162,8 @@ class _Composer:
         next(self._events)  # the start of the stream
         start = next(self._events)
         if not isinstance(start, DocumentStartEvent):
-            raise _UnreadableError(Complaint((), "the file is empty", "write a playbook into it"))
+            what, mark = "the file is empty", Mark(1, 1, self._file)
+            raise _UnreadableError(Complaint((), what, "write a playbook into it", mark=mark))
         if start.tags or start.version not in (None, (1, 2)):
             self._complain((), start, "YAML directives are not supported", "remove the line")
         root = self._node(next(self._events), (), 0)
@@ -140,17 +172,24 @@ class _Composer:
         if isinstance(extra, DocumentStartEvent):
             self._complain((), extra, "a second document begins here", "keep one per file")
         else:
-            self.complaints += glued_comments(self._text, self._scalars)
+            glued = glued_comments(self._text, self._scalars)
+            self.complaints += [replace(each, mark=self._here(each.mark)) for each in glued]
         return root
 
+    def _here(self, mark: Mark | None) -> Mark | None:
+        return replace(mark, file=self._file) if mark else None
+
+    def _mark(self, event: Event) -> Mark:
+        return _mark_of(event, self._file)
+
     def _complain(self, loc: Loc, event: Event, what: str, fix: str) -> None:
-        self.complaints.append(Complaint(loc, what, fix, mark=_mark_of(event)))
+        self.complaints.append(Complaint(loc, what, fix, mark=self._mark(event)))
 
     def _node(self, event: Event, loc: Loc, depth: int) -> Node:
         if depth > MAX_DEPTH:
             what = f"nested deeper than {MAX_DEPTH} levels"
-            raise _UnreadableError(Complaint((), what, "flatten it", mark=_mark_of(event)))
-        self.complaints += lapses_at(event, loc, _mark_of(event), self._text)
+            raise _UnreadableError(Complaint((), what, "flatten it", mark=self._mark(event)))
+        self.complaints += lapses_at(event, loc, self._mark(event), self._text)
         if isinstance(event, AliasEvent):
             return self._alias(event, loc)
         # The new anchor hides an older one of its name, also from aliases inside the node.
@@ -183,24 +222,26 @@ class _Composer:
         quoted = bool(getattr(event, "style", None))
         value: Value = text
         try:
-            _refuse_characters(text)
+            refuse_characters(text)
             value = text if quoted else resolve(text)
         except ValueError as exc:
             self._complain(loc, event, f"{printable(text)} is {exc}", _scalar_fix(text))
             value = UNUSABLE
-        return Scalar(UNUSABLE if tagged else value, text, quoted, _mark_of(event))
+        return Scalar(UNUSABLE if tagged else value, text, quoted, self._mark(event))
 
     def _sequence(self, start: SequenceStartEvent, loc: Loc, depth: int) -> Sequence:
         items: list[Node] = []
         while not isinstance(event := next(self._events), CollectionEndEvent):
             items.append(self._node(event, (*loc, len(items)), depth + 1))
-        return Sequence(tuple(items), _mark_of(start))
+        return Sequence(tuple(items), self._mark(start))
 
-    def _mapping(self, start: MappingStartEvent, loc: Loc, depth: int) -> Mapping:
+    def _mapping(self, start: MappingStartEvent, loc: Loc, depth: int) -> Mapping | Scalar:
         entries: dict[Key, Entry] = {}
+        num_complaints, is_template = len(self.complaints), False
         while not isinstance(event := next(self._events), CollectionEndEvent):
+            is_template = is_template or begins_with_braces(start, event)
             key = self._key(event, loc, depth)
-            mark = _mark_of(event)
+            mark = self._mark(event)
             child = loc if key is None else (*loc, key)
             node = self._node(next(self._events), child, depth + 1)
             if key is None:
@@ -209,16 +250,34 @@ class _Composer:
                 self._twice(child, event, entries[key].mark)
             else:
                 entries[key] = Entry(mark, node)
-        return Mapping(entries, _mark_of(start))
+        if is_template:
+            del self.complaints[num_complaints:]
+            return self._unquoted(start, loc)
+        return Mapping(entries, self._mark(start))
+
+    def _unquoted(self, start: MappingStartEvent, loc: Loc) -> Scalar:
+        at, column = start_of(start)
+        line = line_of(self._text, at)
+        width = braces_end(line, column) - column
+        mark = Mark(at + 1, column + 1, self._file, width)
+        what = "without quotes {{ begins a YAML mapping, not a template"
+        self.complaints.append(Complaint(loc, what, quoting(line, column), mark=mark))
+        return Scalar(UNUSABLE, "", False, mark)
 
     def _twice(self, loc: Loc, event: Event, first: Mark) -> None:
         what = f"the key is given twice, here and at line {first.line}"
-        self._complain(loc, event, what, "remove one of the two")
+        also = (Also(first, "first given here"),)
+        fix = "remove one of the two"
+        self.complaints.append(Complaint(loc, what, fix, mark=self._mark(event), also=also))
 
     def _key(self, event: Event, loc: Loc, depth: int) -> Key | None:
         """Read a key; None, with a complaint, where it is none that a playbook can have."""
-        # A template that was left unquoted, `{{ x }}`, is such a key too.
+        num_complaints = len(self.complaints)
         node = self._node(event, loc, depth + 1)
+        if isinstance(event, MappingStartEvent) and isinstance(node, Scalar):
+            del self.complaints[num_complaints:]  # it is not quotes that are missing here
+            self._complain(loc, event, *KEY_TEMPLATE)
+            return None
         if not isinstance(event, ScalarEvent) or not isinstance(node, Scalar):
             self._complain(loc, event, "a key that is not plain text", 'quote it: "…"')
             return None
@@ -237,19 +296,24 @@ class _Composer:
         if known is None:
             what = f"alias {printable(f'*{event.anchor}')} names nothing above it"
             self._complain(loc, event, what, "define it before, or quote text that begins with *")
-            return Scalar(UNUSABLE, "", False, _mark_of(event))
+            return Scalar(UNUSABLE, "", False, self._mark(event))
         node, size = known
         self._num_nodes += size
         self._num_aliased += size
         if self._num_aliased > MAX_ALIASED:
             what = f"aliases expand to more than {MAX_ALIASED} values"
             raise _UnreadableError(
-                Complaint((), what, "write the values out", mark=_mark_of(event))
+                Complaint((), what, "write the values out", mark=self._mark(event))
             )
         return node
 
 
-def _refuse_characters(text: str) -> None:
+def refuse_characters(text: str) -> None:
+    """Refuse text that no program can be given.
+
+    Raises:
+        ValueError: its message says why.
+    """
     if "\0" in text:
         raise ValueError("text with a NUL, which no program can be given")
     if any("\ud800" <= character <= "\udfff" for character in text):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import Fault, InvalidPlaybook
-from orchestrator.playbook.loader import MAX_FAULTS, load_text
+from orchestrator.playbook.checking import MAX_FAULTS
+from orchestrator.playbook.loader import load_text
 from orchestrator.playbook.models import Playbook
 
 NAME: Final = "x.yaml"

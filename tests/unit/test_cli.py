@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator import cli, verbs
 from orchestrator.errors import ExitCode, Fault, InvalidPlaybook, OrchestrateError
+from orchestrator.playbook.given import Given
 
 
 def every_error() -> list[OrchestrateError]:
@@ -31,8 +32,8 @@ def test_each_kind_of_error_has_an_exit_code_of_its_own() -> None:
 def test_an_error_is_one_line_and_its_code(
     error: OrchestrateError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(_path: Path, *, as_json: bool) -> ExitCode:
-        assert not as_json
+    def refuse(_path: Path, _given: Given, **options: bool) -> ExitCode:
+        assert options == {"as_json": False, "show": False}
         raise error
 
     monkeypatch.setattr(verbs, "validate_verb", refuse)
@@ -49,7 +50,8 @@ def test_an_error_is_one_line_and_its_code(
 def test_a_bug_leaves_its_traceback_in_a_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_path: Path, *, as_json: bool) -> ExitCode:
+    def fail(_path: Path, _given: Given, *, as_json: bool, show: bool) -> ExitCode:
+        assert not show
         raise ZeroDivisionError(f"as_json={as_json}")
 
     monkeypatch.setattr(verbs, "validate_verb", fail)

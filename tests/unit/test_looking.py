@@ -165,11 +165,15 @@ def test_status_of_an_unknown_project(target: str, applied: Desk) -> None:
 
 def test_status_of_an_unknown_project_where_there_is_none(desk: Desk) -> None:
     said = desk.run("status", "--json", "pear")
-    assert (said.code, said.out, said.err) == (
-        9,
-        "",
-        "orchestrate: there is no project pear here; projects here: none\n",
-    )
+    assert (said.code, said.err) == (9, "")
+    assert said.document == {
+        "error": {
+            "kind": "no_such_project",
+            "exit_code": 9,
+            "what": "there is no project pear here",
+            "fix": "projects here: none",
+        }
+    }
 
 
 # -- logs ------------------------------------------------------------------------

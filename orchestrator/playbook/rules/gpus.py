@@ -43,7 +43,12 @@ def _keys(playbook: Playbook, _: Site) -> Iterator[Complaint]:
 
 def _given(gpu: Gpu) -> list[str]:
     names = {"memlock_bytes": "memlock"}
-    given = {names.get(name, name) for name in gpu.model_fields_set}
+    # A default that is written out means as little as one that is not.
+    given = {
+        names.get(name, name)
+        for name, field in Gpu.model_fields.items()
+        if getattr(gpu, name) != field.get_default(call_default_factory=True)
+    }
     return [key for key in _MODES_OF if key in given]
 
 

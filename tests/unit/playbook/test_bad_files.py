@@ -19,9 +19,8 @@ ranks:
 NAME_FIX = "use lower-case letters, digits and -, at most 40, the first one not -"
 TAG_FIX = "write it like qwen-fsdp:local"
 KNOWN = (
-    "known: gpu, health_checks, image, name, network, on_failure, ranks, rendezvous, restarts, "
-    "security, "
-    "version"
+    "known: gpu, health_checks, image, include, name, network, on_failure, ranks, rendezvous, "
+    "restarts, security, vars, version"
 )
 LIST_FIX = "write [first, second], or one item a line after a dash"
 MAPPING_FIX = "write keys and values, each key on a line of its own"

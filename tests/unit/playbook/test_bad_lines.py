@@ -20,9 +20,8 @@ ranks:
 DURATION_FIX = "write it like 60s, 5m, 1h, 500ms or 1m30s"
 SIZE_FIX = "write it like 2GiB, 512MiB, 1.5GiB or a number of bytes"
 KNOWN = (
-    "known: gpu, health_checks, image, name, network, on_failure, ranks, rendezvous, restarts, "
-    "security, "
-    "version"
+    "known: gpu, health_checks, image, include, name, network, on_failure, ranks, rendezvous, "
+    "restarts, security, vars, version"
 )
 LIST_FIX = "write [first, second], or one item a line after a dash"
 MAPPING_FIX = "write keys and values, each key on a line of its own"
@@ -45,7 +44,6 @@ APPENDED: dict[str, list[str]] = {
     '"a b": 1': [f"7:1: ['a b']: unknown key; {KNOWN}"],
     '"\\e[31m": 1': [f"7:1: ['\\x1b[31m']: unknown key; {KNOWN}"],
     "name: y": ["7:1: name: the key is given twice, here and at line 2; remove one of the two"],
-    "vars: {a: b}": ["7:1: vars: planned, not in this release; remove it"],
     "  secrets: [a]": ["7:3: ranks.secrets: planned, not in this release; remove it"],
     "<<: {a: b}": ["7:1: merge keys are not supported; write the keys out"],
     "true: 1": ["7:1: the key 'true' is not text; quote it: \"true\""],
@@ -281,10 +279,6 @@ APPENDED: dict[str, list[str]] = {
     "  per_node: {1: {env: {MASTER_ADDR: 127.0.0.9}}}": [
         f"7:37: ranks.per_node.1.env.MASTER_ADDR: '127.0.0.9' {LOOPBACK}; "
         f"remove it: {NAME_OF_NODE_0}"
-    ],
-    "  env: {A: 'v{{ steps }}'}": [
-        "7:12: ranks.env.A: variables such as {{ x }} are planned, not in this release; "
-        "write the value itself"
     ],
     # Overrides.
     "  per_node: {2: {}}": [

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.playbook import schema
+from orchestrator.playbook.editable import TEMPLATE
 from orchestrator.playbook.fields import yaml_fields
 from orchestrator.playbook.language import Section
 from orchestrator.playbook.models import CHECKS, Playbook
+from orchestrator.playbook.preamble import Preamble
 
 MAKE = "run: python -m orchestrator.playbook.schema docs/"
 
@@ -50,10 +52,8 @@ def test_every_field_is_described_with_an_example(section: type[Section]) -> Non
 @pytest.mark.parametrize("section", _sections())
 def test_every_field_is_on_the_reference_page(section: type[Section]) -> None:
     page = schema.reference_page()
-    ending = "`" if section is Playbook else ".{}`"
-    cells = [
-        ("`{}`" if section is Playbook else ending).format(key) for key in yaml_fields(section)
-    ]
+    cell_form = "`{}`" if section in (Playbook, Preamble) else ".{}`"
+    cells = [cell_form.format(key) for key in yaml_fields(section)]
     assert [cell for cell in cells if cell not in page] == []
 
 
@@ -71,7 +71,9 @@ def test_a_health_check_is_a_name_or_a_mapping_of_one_key() -> None:
         {
             "type": "object",
             "properties": {
-                check.kind: {"anyOf": [{"$ref": f"#/$defs/{check.__name__}"}, {"type": "null"}]}
+                check.kind: {
+                    "anyOf": [{"$ref": f"#/$defs/{check.__name__}"}, {"type": "null"}, TEMPLATE]
+                }
             },
             "required": [check.kind],
             "additionalProperties": False,

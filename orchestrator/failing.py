@@ -1,0 +1,41 @@
+"""How a command that fails says so: text for people, or one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+
+from orchestrator.console import Console
+from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
+from orchestrator.excerpt import summary
+
+
+def tell_error(error: OrchestrateError, *, as_json: bool) -> int:
+    """Say what went wrong; the exit code of its kind."""
+    if not isinstance(error, InvalidPlaybook):
+        return tell_failure(error.exit_code, error.what, error.fix, as_json=as_json)
+    with suppress(OSError):
+        if as_json:
+            faults = [fault.document() for fault in error.faults]
+            _print(error.exit_code, summary(error.faults), faults=faults)
+        else:
+            Console().say_faults(error.faults)
+    return int(error.exit_code)
+
+
+def tell_failure(code: ExitCode, what: str, fix: str = "", *, as_json: bool) -> int:
+    """Say what went wrong and what to do about it; the exit code."""
+    # A terminal that was closed and a full disk take no words; the code still tells.
+    with suppress(OSError):
+        if as_json:
+            _print(code, what, fix=fix)
+        else:
+            Console().say_error(f"orchestrate: {what}" + (f"; {fix}" if fix else ""))
+    return int(code)
+
+
+def _print(code: ExitCode, what: str, **more: object) -> None:
+    document = {"kind": code.name.lower(), "exit_code": int(code), "what": what, **more}
+    print(json.dumps({"error": document}, indent=2))  # noqa: T201
+    sys.stdout.flush()
