@@ -38,8 +38,10 @@ Exit codes:
    4 engine not reachable            13 logs or locks cannot be written
    5 image not to be had             14 GPUs not to be had
    6 name taken                      15 another owner's project
-   7 node not started                64 wrong usage
-   8 locked by another apply         70 a bug
+   7 node not started                16 plan file out of date
+   8 locked by another apply         17 not as applied, right afterwards
+                                     64 wrong usage
+                                     70 a bug
                                     130 interrupted
 """
 
@@ -106,18 +108,24 @@ def app() -> None:
 @_engine_option
 @click.option("--detach", is_flag=True, help="Return once the nodes run; check nothing.")
 @click.option("--rerun", is_flag=True, help="Run again, although the last run finished.")
+@click.option("--check", is_flag=True, help="Show what would be done, as `plan`; do nothing.")
 @_json
-def apply(
-    playbook: Chosen, engine: EngineName, detach: bool, rerun: bool, as_json: bool
-) -> ExitCode:
+def apply(playbook: Chosen, check: bool, **options: Any) -> ExitCode:
     """Bring the cluster to what PLAYBOOK declares.
 
     Builds or pulls the image, creates the network and the nodes, follows their logs, and exits
-    with 0 only if every check held. Applied again it changes nothing.
+    with 0 only if every check held. Applied again it changes nothing. PLAYBOOK may be a file
+    that `plan --out` wrote: that very plan is carried out, or refused if it is out of date.
     """
+    if check:
+        from orchestrator.planning import PlanOptions, plan_verb
+
+        options.pop("detach")
+        plan_verb(playbook.path, PlanOptions(given=playbook.given, **options))
+        return ExitCode.CONVERGED
     from orchestrator.verbs import ApplyOptions, apply_verb
 
-    return apply_verb(playbook.path, ApplyOptions(engine, detach, rerun, as_json, playbook.given))
+    return apply_verb(playbook.path, ApplyOptions(given=playbook.given, **options))
 
 
 @app.command()
@@ -125,14 +133,22 @@ def apply(
 @_engine_option
 @click.option("--rerun", is_flag=True, help="Plan for a new run.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there is something to do.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the plan in a file, for `apply FILE`.",
+)
 @_json
-def plan(
-    playbook: Chosen, engine: EngineName, rerun: bool, exit_code: bool, as_json: bool
-) -> ExitCode:
-    """Show what apply would do and why, and do nothing."""
-    from orchestrator.verbs import plan_verb
+def plan(playbook: Chosen, exit_code: bool, **options: Any) -> ExitCode:
+    """Show what apply would do to each object and why, and do nothing.
 
-    is_empty = plan_verb(playbook.path, engine, playbook.given, rerun=rerun, as_json=as_json)
+    \b
+    +  created     ~  changed in place     =  as it should be
+    -  removed    -/+ replaced             !  not ours, left alone
+    """  # noqa: D301  (click's mark for lines that stay as they are)
+    from orchestrator.planning import PlanOptions, plan_verb
+
+    is_empty = plan_verb(playbook.path, PlanOptions(given=playbook.given, **options))
     return ExitCode.CHANGES_PENDING if exit_code and not is_empty else ExitCode.CONVERGED
 
 

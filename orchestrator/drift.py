@@ -118,7 +118,17 @@ def remaining_differences(
         if network.project == desired.project
         for change in network_drift(network, desired.network, 1).changes
     )
-    return (*networks, *nodes)
+    return (*_image_left(desired, observed.image), *networks, *nodes)
+
+
+def _image_left(
+    desired: DesiredState, found: ObservedImage | None
+) -> tuple[tuple[str, FieldChange], ...]:
+    wanted = desired.image
+    if wanted is None or wanted.recipe is None or found is None:
+        return ()
+    inputs = FieldChange("build inputs", found.build_inputs, wanted.build_inputs)
+    return () if inputs.old == inputs.new else ((f"image {wanted.tag}", inputs),)
 
 
 def _common_run(nodes: tuple[ObservedNode, ...]) -> str:

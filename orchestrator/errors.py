@@ -26,6 +26,8 @@ class ExitCode(IntEnum):
     FOLDER_UNUSABLE = 13  # a folder of this program's own cannot be written
     GPU_UNAVAILABLE = 14  # no driver, no GPU, too few, or not the ones that were named
     NOT_OWNER = 15  # the project is another owner's
+    PLAN_REFUSED = 16  # a plan file that is out of date, damaged or of another version
+    STILL_DIFFERENT = 17  # something differs right after it was applied
     USAGE = 64
     INTERNAL = 70
     INTERRUPTED = 130
@@ -159,6 +161,18 @@ class NodeNotStarted(OrchestrateError):
     """The engine refused to start a node: its command, mounts or limits."""
 
     exit_code = ExitCode.NODE_NOT_STARTED
+
+
+class PlanRefused(OrchestrateError):
+    """A plan file that is out of date, damaged, or of a version not known here."""
+
+    exit_code = ExitCode.PLAN_REFUSED
+
+
+class StillDifferent(OrchestrateError):
+    """What was applied is not what is there right afterwards; names object and field."""
+
+    exit_code = ExitCode.STILL_DIFFERENT
 
 
 class Locked(OrchestrateError):

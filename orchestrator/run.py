@@ -6,17 +6,22 @@ playbook.yaml -> Playbook -> DesiredState + ObservedState -> Plan -> Engine
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestrator.archive import run_folder
-from orchestrator.devices import refuse_collisions, with_gpus
-from orchestrator.engines.base import Engine, Query
-from orchestrator.errors import ExitCode, NoSuchProject, OrchestrateError
+from orchestrator.deciding import (
+    Decision,
+    Request,
+    decide,
+    desired_state,
+    new_run_id,
+    query_for,
+    watched,
+)
+from orchestrator.drift import remaining_differences
+from orchestrator.engines.base import Query
+from orchestrator.errors import ExitCode, NoSuchProject, OrchestrateError, StillDifferent
 from orchestrator.events import (
     ActionDone,
     ActionFailed,
@@ -25,37 +30,25 @@ from orchestrator.events import (
     PlanMade,
     Sink,
 )
-from orchestrator.executor import Execution, execute
-from orchestrator.follow import Course, Followed, follow
-from orchestrator.gpus.inventory import Inventory, read_inventory
-from orchestrator.images.recipe import inputs_digest
+from orchestrator.executor import Execution, execute, stop_gang
+from orchestrator.follow import FAILED_GRACE_S, Course, Followed, follow
 from orchestrator.lock import project_lock
 from orchestrator.plan import Plan, PullImage
-from orchestrator.planner import make_plan
-from orchestrator.playbook.loader import LoadedPlaybook
-from orchestrator.resolve import build_recipe, resolve
 from orchestrator.restarts import Restart
-from orchestrator.state import COMMAND_CODES, DesiredState, ObservedNode, ObservedState, RunIdentity
-from orchestrator.watch import Judgement, Watched, judge_kept_logs
+from orchestrator.state import COMMAND_CODES, DesiredState, RunIdentity
+from orchestrator.watch import Judgement, judge_kept_logs
 
-
-def new_run_id() -> str:
-    """An id that sorts by time and that no earlier run can have had."""
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One playbook on one engine, and what is asked of them."""
-
-    loaded: LoadedPlaybook
-    engine: Engine
-    lock_folder: Path
-    rerun: bool = False
-    detach: bool = False
-    run_id: Callable[[], str] = new_run_id
-    pause: Callable[[float], None] = time.sleep
-    inventory: Inventory = read_inventory
+__all__ = [
+    "Decision",
+    "Outcome",
+    "Request",
+    "apply",
+    "desired_state",
+    "new_run_id",
+    "plan",
+    "query_for",
+    "verify",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +85,12 @@ def apply(request: Request, sink: Sink) -> Outcome:
     with project_lock(request.lock_folder, engine.traits.lock_name, project, doing="apply"):
         desired = desired_state(request)
         _refresh_image(request, desired, sink)
-        decision = _decide(request, desired)
+        decision = decide(request, desired)
         desired, plan, judgement = decision.desired, decision.plan, decision.judgement
         sink(PlanMade(plan))
         execute(plan, Execution(engine, _identity(request, desired), sink))
+        if not plan.is_empty:
+            _require_arrival(request, desired)
         restarts: tuple[Restart, ...] = ()
         if judgement is None and not request.detach:
             followed = _follow(request, desired, sink)
@@ -103,9 +98,9 @@ def apply(request: Request, sink: Sink) -> Outcome:
         return Outcome(plan, judgement, time.monotonic() - began_s, restarts)
 
 
-def plan(request: Request) -> Plan:
-    """The first half of apply: decide, and do nothing."""
-    return _decide(request, desired_state(request)).plan
+def plan(request: Request) -> Decision:
+    """The first half of apply: decide, and do nothing. Raises what `decide` does."""
+    return decide(request, desired_state(request))
 
 
 def verify(request: Request) -> Judgement:
@@ -117,69 +112,22 @@ def verify(request: Request) -> Judgement:
             f"project {desired.project} has no nodes on the {request.engine.traits.name} engine",
             fix=f"run `orchestrate apply {request.loaded.path}` first",
         )
-    return judge_kept_logs(_watched(request, desired), nodes)
+    return judge_kept_logs(watched(request, desired), nodes)
 
 
-def desired_state(request: Request) -> DesiredState:
-    """Resolve the playbook for the engine; reads the files that its image is built from."""
-    traits = request.engine.traits
-    recipe = build_recipe(request.loaded) if traits.has_images else None
-    return resolve(
-        request.loaded,
-        traits,
-        build_inputs=inputs_digest(recipe) if recipe else None,
-        writer=f"{os.getuid()}:{os.getgid()}",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    """A plan, what it leads to, and, where nothing is to be done, how the run was judged."""
-
-    desired: DesiredState
-    plan: Plan
-    judgement: Judgement | None = None
-
-
-def _decide(request: Request, desired: DesiredState) -> _Decision:
-    """Observe and plan. A gang that has ended is judged too: a run that failed is repeated."""
+def _require_arrival(request: Request, desired: DesiredState) -> None:
+    """Look once more: what was applied must be what is there, or the next plan is not empty."""
     observed = request.engine.observe(query_for(desired))
-    if desired.gpus is None:
-        return _decide_for(request, desired, observed)
-    others = _other_nodes(request.engine, desired.project)
-    desired = with_gpus(desired, request.inventory(), observed.nodes, others)
-    decision = _decide_for(request, desired, observed)
-    refuse_collisions(desired, (action.node for action in decision.plan.start_nodes), others)
-    return decision
-
-
-def _other_nodes(engine: Engine, project: str) -> tuple[ObservedNode, ...]:
-    """The nodes of all other projects, which may use GPUs of this machine."""
-    names = (summary.name for summary in engine.projects())
-    return tuple(node for name in names if name != project for node in engine.observe_nodes(name))
-
-
-def _decide_for(request: Request, desired: DesiredState, observed: ObservedState) -> _Decision:
-    in_place = request.engine.traits.in_place
-    plan = make_plan(desired, observed, rerun=request.rerun, in_place=in_place)
-    if plan.start_nodes or any(node.is_active for node in observed.nodes):
-        return _Decision(desired, plan)
-    judgement = judge_kept_logs(_watched(request, desired), observed.nodes)
-    if judgement.holds:
-        return _Decision(desired, plan, judgement)
-    failed = make_plan(desired, observed, failure=judgement.failure, in_place=in_place)
-    return _Decision(desired, failed)
-
-
-def query_for(desired: DesiredState) -> Query:
-    """What must be looked at to plan for `desired`."""
-    network = desired.network
-    return Query(
-        project=desired.project,
-        image_tag=desired.image.tag if desired.image else None,
-        network=network.name if network else None,
-        network_is_external=bool(network and network.external),
-        node_names=tuple(node.name for node in desired.nodes),
+    left = remaining_differences(desired, observed)
+    if not left:
+        return
+    if request.loaded.playbook.on_failure == "stop":
+        stop_gang(request.engine, desired.project, grace_s=FAILED_GRACE_S)
+    name, change = left[0]
+    more = f", and {len(left) - 1} more fields" if len(left) > 1 else ""
+    raise StillDifferent(
+        f"{name} differs right after it was applied: {change}{more}",
+        fix="nothing else may change the project meanwhile; if nothing does, please report it",
     )
 
 
@@ -216,15 +164,11 @@ def _identity(request: Request, desired: DesiredState, restart_count: int = 0) -
     )
 
 
-def _watched(request: Request, desired: DesiredState, sink: Sink = lambda _: None) -> Watched:
-    return Watched(request.engine, desired, request.loaded.playbook.health_checks, sink)
-
-
 def _follow(request: Request, desired: DesiredState, sink: Sink) -> Followed:
     playbook = request.loaded.playbook
     return follow(
         Course(
-            _watched(request, desired, sink),
+            watched(request, desired, sink),
             playbook.restarts,
             playbook.on_failure,
             identity=lambda restart_count: _identity(request, desired, restart_count),

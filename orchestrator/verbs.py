@@ -13,11 +13,12 @@ from orchestrator.console import Console
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
 from orchestrator.planned import plan_document
+from orchestrator.planning import open_source
 from orchestrator.playbook.given import NOTHING, Given
 from orchestrator.playbook.loader import LoadedPlaybook, load
 from orchestrator.recap import recap
 from orchestrator.restarts import first_cause
-from orchestrator.run import Outcome, Request, apply, plan, verify
+from orchestrator.run import Outcome, Request, apply, verify
 from orchestrator.teardown import left_in_place
 from orchestrator.verify.checks import CheckResult
 
@@ -36,10 +37,16 @@ class ApplyOptions:
 def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
     """Apply a playbook and print how it went."""
     console = Console(quiet=options.as_json, logs_since_s=time.time())
-    loaded = load(path, options.given)
-    engine = engine_for(options.engine, console.say_error)
+    source = open_source(path, options.engine, options.given, rerun=options.rerun)
+    loaded = source.loaded
+    engine = engine_for(source.engine, console.say_error)
     request = Request(
-        loaded, engine, state_folder() / "locks", rerun=options.rerun, detach=options.detach
+        loaded,
+        engine,
+        state_folder() / "locks",
+        rerun=source.rerun,
+        detach=options.detach,
+        expected=source.expected,
     )
     _introduce(console, loaded, engine, path)
     if options.detach and loaded.playbook.restarts.max:
@@ -97,20 +104,6 @@ def _say_recap(
     console.heading(
         f"RECAP {loaded.playbook.name} on {engine.traits.name}: {counts}{restarts}{took}"
     )
-
-
-def plan_verb(
-    path: Path, engine_name: EngineName, given: Given, *, rerun: bool, as_json: bool
-) -> bool:
-    """Print the plan; True when it is empty."""
-    console = Console(quiet=as_json)
-    loaded = load(path, given)
-    engine = engine_for(engine_name, console.say_error)
-    made = plan(Request(loaded, engine, state_folder() / "locks", rerun=rerun))
-    console.show_plan(made)
-    if as_json:
-        _print_json(plan_document(made, engine.traits.name))
-    return made.is_empty
 
 
 def verify_verb(path: Path, engine_name: EngineName, given: Given, *, as_json: bool) -> ExitCode:

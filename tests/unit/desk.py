@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import cli, looking, verbs
+from orchestrator import cli, looking, planning, verbs
 from orchestrator.choose import EngineName, Notice
 from orchestrator.engines.base import Engine
 from tests.unit.fake_engine import FakeEngine, join_and_end
@@ -75,5 +75,6 @@ def desk(
         return tuple(made.engines)
 
     monkeypatch.setattr(verbs, "engine_for", engine_for)
+    monkeypatch.setattr(planning, "engine_for", engine_for)
     monkeypatch.setattr(looking, "engines_for", engines_for)
     return made

@@ -183,7 +183,7 @@ def test_a_gpu_that_is_gone_replaces_the_gang(bench: Bench) -> None:
     bench.write(EXCLUSIVE)
     bench.apply()
     bench.gpus = GPUS[1:]
-    made = plan(bench.request())
+    made = plan(bench.request()).plan
     assert [(action.cause, list(map(str, action.changes))) for action in made.start_nodes] == [
         ("", ["gpus: GPU-a -> GPU-c", "env.NVIDIA_VISIBLE_DEVICES: GPU-a -> GPU-c"]),
         ("gang: pair-node-0 is replaced", []),
@@ -207,7 +207,7 @@ def test_a_mode_that_changed_replaces_the_gang(bench: Bench) -> None:
     bench.write(EXCLUSIVE)
     bench.apply()
     bench.write(PLAYBOOK)
-    changes = set(map(str, plan(bench.request()).start_nodes[0].changes))
+    changes = set(map(str, plan(bench.request()).plan.start_nodes[0].changes))
     assert {"gpus: GPU-a -> (none)", "memlock: unlimited -> (none)"} <= changes
 
 

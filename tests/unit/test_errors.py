@@ -42,6 +42,8 @@ def test_every_kind_of_error_has_an_exit_code_of_its_own() -> None:
         "UnusableSetting": ExitCode.USAGE,
         "NodeNotStarted": ExitCode.NODE_NOT_STARTED,
         "Locked": ExitCode.LOCKED,
+        "PlanRefused": ExitCode.PLAN_REFUSED,
+        "StillDifferent": ExitCode.STILL_DIFFERENT,
         "NoSuchProject": ExitCode.NO_SUCH_PROJECT,
         "OutOfSpace": ExitCode.OUT_OF_SPACE,
         "AddressUnavailable": ExitCode.ADDRESS_UNAVAILABLE,

@@ -182,15 +182,15 @@ def test_planning_and_verifying_need_only_to_read(bench: Bench) -> None:
     bench.apply()
     read_only(bench.engine)
     bench.engine.journal.clear()
-    assert told(plan(bench.request())) == FINISHED
-    assert len(plan(bench.request(rerun=True)).actions) == 4
+    assert told(plan(bench.request()).plan) == FINISHED
+    assert len(plan(bench.request(rerun=True)).plan.actions) == 4
     assert verify(bench.request()).holds
     assert bench.engine.journal == []
 
 
 def test_planning_for_an_empty_engine_needs_only_to_read(bench: Bench) -> None:
     read_only(bench.engine)
-    assert told(plan(bench.request())) == CREATE
+    assert told(plan(bench.request()).plan) == CREATE
     assert not (bench.folder / "locks").exists()
 
 

@@ -34,7 +34,7 @@ def test_a_run_that_ended_with_0_but_failed_a_check_is_repeated_with_its_cause(
     first = bench.apply()
     assert int(first.exit_code) == ExitCode.NOT_CONVERGED
     why = "the last run failed: joined: 2 of 2 ranks did not join"
-    assert told(plan(bench.request()))[2:] == [
+    assert told(plan(bench.request()).plan)[2:] == [
         f"-/+ node pair-node-{rank} ({why})" for rank in (0, 1)
     ]
 
@@ -104,7 +104,7 @@ def test_a_start_that_fails_stops_the_others_and_the_next_apply_goes_on(bench: B
     assert bench.apply_refused(NodeNotStarted) is error
     assert bench.engine.mutations[-1] == "stop_nodes pair-node-0 grace 0"
     bench.engine.failures.clear()
-    again = plan(bench.request())
+    again = plan(bench.request()).plan
     killed = "was killed by signal 15 (exit code 143)"
     assert told(again)[2:] == [
         f"-/+ node pair-node-0 ({killed})",

@@ -1,0 +1,137 @@
+"""Playbook and engine in, plan out: the half of apply that changes nothing.
+
+Looking at an engine and deciding what to do is the same for `plan`, for `apply` and for a
+plan that was kept in a file.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.devices import refuse_collisions, with_gpus
+from orchestrator.engines.base import Engine, Query
+from orchestrator.events import Sink
+from orchestrator.gpus.inventory import Inventory, read_inventory
+from orchestrator.images.recipe import inputs_digest
+from orchestrator.plan import Plan
+from orchestrator.planfile import Basis, PlanFile, plan_file, refuse_what_moved
+from orchestrator.planner import make_plan
+from orchestrator.playbook.loader import LoadedPlaybook
+from orchestrator.resolve import build_recipe, resolve
+from orchestrator.state import DesiredState, ObservedNode, ObservedState
+from orchestrator.watch import Judgement, Watched, judge_kept_logs
+
+
+def new_run_id() -> str:
+    """An id that sorts by time and that no earlier run can have had."""
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One playbook on one engine, and what is asked of them."""
+
+    loaded: LoadedPlaybook
+    engine: Engine
+    lock_folder: Path
+    rerun: bool = False
+    detach: bool = False
+    expected: PlanFile | None = None  # the plan that was kept; no other is carried out
+    run_id: Callable[[], str] = new_run_id
+    pause: Callable[[float], None] = time.sleep
+    inventory: Inventory = read_inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A plan, what it was made from, and, where nothing is to be done, how the run was judged."""
+
+    desired: DesiredState
+    observed: ObservedState
+    plan: Plan
+    judgement: Judgement | None = None
+
+
+def decide(request: Request, desired: DesiredState) -> Decision:
+    """Observe and plan. A gang that has ended is judged too: a run that failed is repeated.
+
+    Raises:
+        PlanRefused: a plan was kept, and what it was made from has moved.
+    """
+    decision = _decide(request, desired)
+    if request.expected is not None:
+        refuse_what_moved(request.expected, kept_plan(request, decision))
+    return decision
+
+
+def _decide(request: Request, desired: DesiredState) -> Decision:
+    observed = request.engine.observe(query_for(desired))
+    if desired.gpus is None:
+        return _decide_for(request, desired, observed)
+    others = _other_nodes(request.engine, desired.project)
+    desired = with_gpus(desired, request.inventory(), observed.nodes, others)
+    decision = _decide_for(request, desired, observed)
+    refuse_collisions(desired, (action.node for action in decision.plan.start_nodes), others)
+    return decision
+
+
+def _other_nodes(engine: Engine, project: str) -> tuple[ObservedNode, ...]:
+    """The nodes of all other projects, which may use GPUs of this machine."""
+    names = (summary.name for summary in engine.projects())
+    return tuple(node for name in names if name != project for node in engine.observe_nodes(name))
+
+
+def _decide_for(request: Request, desired: DesiredState, observed: ObservedState) -> Decision:
+    in_place = request.engine.traits.in_place
+    plan = make_plan(desired, observed, rerun=request.rerun, in_place=in_place)
+    if plan.start_nodes or any(node.is_active for node in observed.nodes):
+        return Decision(desired, observed, plan)
+    judgement = judge_kept_logs(watched(request, desired), observed.nodes)
+    if judgement.holds:
+        return Decision(desired, observed, plan, judgement)
+    failed = make_plan(desired, observed, failure=judgement.failure, in_place=in_place)
+    return Decision(desired, observed, failed)
+
+
+def kept_plan(request: Request, decision: Decision) -> PlanFile:
+    """What a plan file says of a decision."""
+    playbook, traits = request.loaded.playbook, request.engine.traits
+    asked = (playbook.health_checks, playbook.restarts, playbook.on_failure)
+    basis = Basis(
+        decision.desired, decision.observed, asked, traits.name, traits.endpoint, request.rerun
+    )
+    return plan_file(decision.plan, basis)
+
+
+def desired_state(request: Request) -> DesiredState:
+    """Resolve the playbook for the engine; reads the files that its image is built from."""
+    traits = request.engine.traits
+    recipe = build_recipe(request.loaded) if traits.has_images else None
+    return resolve(
+        request.loaded,
+        traits,
+        build_inputs=inputs_digest(recipe) if recipe else None,
+        writer=f"{os.getuid()}:{os.getgid()}",
+    )
+
+
+def query_for(desired: DesiredState) -> Query:
+    """What must be looked at to plan for `desired`."""
+    network = desired.network
+    return Query(
+        project=desired.project,
+        image_tag=desired.image.tag if desired.image else None,
+        network=network.name if network else None,
+        network_is_external=bool(network and network.external),
+        node_names=tuple(node.name for node in desired.nodes),
+    )
+
+
+def watched(request: Request, desired: DesiredState, sink: Sink = lambda _: None) -> Watched:
+    """What of a request the checks need."""
+    return Watched(request.engine, desired, request.loaded.playbook.health_checks, sink)

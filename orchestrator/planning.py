@@ -1,0 +1,77 @@
+"""The verb plan, `apply --check`, and plans that are kept in files. They print."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.choose import EngineName, engine_for, state_folder
+from orchestrator.console import Console
+from orchestrator.deciding import Request, kept_plan
+from orchestrator.planfile import PlanFile, is_plan_file, read_plan_file, write_plan_file
+from orchestrator.planned import plan_document
+from orchestrator.playbook.given import NOTHING, Given
+from orchestrator.playbook.loader import LoadedPlaybook, load
+from orchestrator.run import plan
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a verb is given: a playbook, or a plan and the playbook that it was made from."""
+
+    loaded: LoadedPlaybook
+    engine: EngineName
+    rerun: bool
+    expected: PlanFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """The options of plan."""
+
+    engine: EngineName = EngineName.AUTO
+    rerun: bool = False
+    as_json: bool = False
+    out: Path | None = None
+    given: Given = NOTHING
+
+
+def open_source(path: Path, engine: EngineName, given: Given, *, rerun: bool) -> Source:
+    """Read a playbook or a plan file, told apart by what is in it.
+
+    Variables are given anew with a plan file: it holds none of their values.
+
+    Raises:
+        InvalidPlaybook: the playbook has faults.
+        PlanRefused: the plan file is damaged, or of another version.
+    """
+    if not is_plan_file(path):
+        return Source(load(path, given), engine, rerun)
+    kept = read_plan_file(path)
+    # A plan is for one engine: it is not asked anew which one answers.
+    named = EngineName(kept.engine) if engine is EngineName.AUTO else engine
+    return Source(load(Path(kept.playbook), given), named, rerun or kept.rerun, kept)
+
+
+def plan_verb(path: Path, options: PlanOptions) -> bool:
+    """Print the plan, and keep it where that is asked for; True when it is empty."""
+    console = Console(quiet=options.as_json)
+    source = open_source(path, options.engine, options.given, rerun=options.rerun)
+    engine = engine_for(source.engine, console.say_error)
+    request = Request(
+        source.loaded,
+        engine,
+        state_folder() / "locks",
+        rerun=source.rerun,
+        expected=source.expected,
+    )
+    decision = plan(request)
+    console.show_plan(decision.plan)
+    if options.out is not None:
+        write_plan_file(kept_plan(request, decision), options.out)
+        console.say(f"kept in {options.out}: `orchestrate apply {options.out}` does exactly this")
+    if options.as_json:
+        document = plan_document(decision.plan, engine.traits.name)
+        print(json.dumps(document, indent=2, ensure_ascii=True))  # noqa: T201
+    return decision.plan.is_empty
