@@ -195,7 +195,7 @@ def test_a_device_changed_by_hand_is_drift(bench: Bench) -> None:
     bench.write(EXCLUSIVE)
     bench.apply()
     bench.engine.world.change_spec(1, lambda spec: replace(spec, gpus=("GPU-d",)))
-    made = plan(bench.request())
+    made = plan(bench.request()).plan
     assert [(action.cause, list(map(str, action.changes))) for action in made.start_nodes] == [
         ("gang: pair-node-1 is replaced", []),
         ("", ["gpus: GPU-d -> GPU-b"]),
