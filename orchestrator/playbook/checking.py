@@ -17,6 +17,7 @@ from orchestrator.playbook.tree import (
     Complaint,
     Loc,
     Mapping,
+    Mark,
     Node,
     Scalar,
     Sequence,
@@ -135,4 +136,11 @@ def _broken_rules(
             loc = mended.original(complaint.loc)
             # Of a stand-in only the key is the user's.
             if complaint.at == "key" or not _is_below(loc, gone):
-                yield replace(complaint, loc=loc)
+                also = tuple(
+                    replace(each, place=_original(each.place, mended)) for each in complaint.also
+                )
+                yield replace(complaint, loc=loc, also=also)
+
+
+def _original(place: Mark | Loc, mended: Mended) -> Mark | Loc:
+    return place if isinstance(place, Mark) else mended.original(place)

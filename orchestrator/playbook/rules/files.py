@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.playbook.models import Build, Mount, Playbook
 from orchestrator.playbook.rules.base import Rule, Site, lists_of_mounts
-from orchestrator.playbook.tree import Complaint, Loc, printable
+from orchestrator.playbook.tree import Also, Complaint, Loc, printable
 
 # Separators of Docker's mount syntax: a path with one of them would mean another path.
 _SEPARATORS = frozenset(',:"\n\r')
@@ -89,7 +89,9 @@ def _mount_targets(playbook: Playbook, _: Site) -> Iterator[Complaint]:
             if fault := _separator(mount.target) or _target_fault(mount.target, target):
                 yield Complaint(loc, *fault)
             elif seen.setdefault(target, index) != index:
-                yield Complaint(loc, f"{target} is the target of two mounts", "change one of them")
+                first = Also((*at, seen[target], "target"), "first mounted here")
+                what, fix = f"{target} is the target of two mounts", "change one of them"
+                yield Complaint(loc, what, fix, also=(first,))
 
 
 def _target_fault(written: str, target: str) -> tuple[str, str] | None:

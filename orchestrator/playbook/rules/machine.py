@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.playbook.models import Playbook, Ranks
 from orchestrator.playbook.rules.base import Rule, Site
-from orchestrator.playbook.tree import Complaint, Loc
+from orchestrator.playbook.tree import Also, Complaint, Loc
 
 # Docker's own networks: none of them resolves the names of containers.
 _WITHOUT_NAMES = frozenset(("bridge", "host", "none", "default"))
@@ -58,7 +58,8 @@ def _checks_once(playbook: Playbook, _: Site) -> Iterator[Complaint]:
         first = seen.setdefault(check.kind, index)
         if first != index:
             what = f"the check {check.kind} is given twice"
-            yield Complaint(("health_checks", index), what, "remove one of the two")
+            also = (Also(("health_checks", first), "first given here"),)
+            yield Complaint(("health_checks", index), what, "remove one of the two", also=also)
 
 
 MEMORY = Rule(_memory, reads=(("ranks", "nodes"), ("ranks", "resources", "memory")))

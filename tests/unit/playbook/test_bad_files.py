@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from orchestrator.errors import InvalidPlaybook
+from orchestrator.playbook.loader import load_text
 
 FaultsOf = Callable[[str], list[str]]
 
@@ -182,3 +186,29 @@ def test_a_hostile_number_of_faults_is_cut_short(faults_of: FaultsOf) -> None:
         f"506:1: k499: unknown key; {KNOWN}",
         "507:1: there are more faults from here on; mend these first",
     ]
+
+
+def test_a_clash_shows_both_places(site: Path) -> None:
+    text = """\
+version: 1
+name: x
+name: y
+image: {tag: app}
+ranks:
+  nodes: no
+  command: [a]
+  mounts: [{source: here, target: /a}, 7, {source: here, target: /b}, {source: here, target: /a/}]
+health_checks: [joined, 5, loss, joined]
+"""
+    with pytest.raises(InvalidPlaybook) as error:
+        load_text(text.encode(), name="p.yaml", folder=site)
+    shown = {
+        fault.path: [(at.line, at.column, at.width, at.note) for at in fault.snippets]
+        for fault in error.value.faults
+        if len(fault.snippets) > 1
+    }
+    assert shown == {
+        "name": [(3, 1, 4, ""), (2, 1, 4, "first given here")],
+        "ranks.mounts[3].target": [(8, 94, 3, ""), (8, 35, 2, "first mounted here")],
+        "health_checks[3]": [(9, 34, 6, ""), (9, 17, 6, "first given here")],
+    }

@@ -154,3 +154,25 @@ def test_no_damage_to_a_good_playbook_makes_anything_else_escape(
 ) -> None:
     damaged = EXAMPLE.encode()[:at] + data + EXAMPLE.encode()[at + length :]
     _loads_or_is_refused(damaged, folder)
+
+
+_PIECES = st.sampled_from(
+    [
+        *("{{", "}}", "{%", "%}", "{#", "{", "}", "(", ")", "[", "]", "'", '"', "\\", "\n", " "),
+        *("n", "m", "m.a", "env", "env('HOME')", "range(9)", "self", "loop", "true", "none", "_"),
+        *("__class__", ".__mro__", "|join", "|map", "|int", "|replace('', 'x')", "is defined"),
+        *("+", "-", "*", "**", "/", "//", "%", "~", "==", "if", "else", "not", "in", ":", ",", "."),
+        *("9", "0.5", "1e308", "10**9", "'x'*99999", "é", "\U0001f642", "\x85", "\udfff", "\0"),
+    ]
+)
+
+
+@_FUZZ
+@given(st.lists(_PIECES, max_size=12), st.lists(_PIECES, max_size=6), st.lists(_PIECES, max_size=6))
+def test_no_template_makes_anything_else_escape(
+    folder: Path, whole: list[str], inner: list[str], variable: list[str]
+) -> None:
+    ranks = {"nodes": 1, "command": ["".join(whole), "{{ " + " ".join(inner) + " }}"]}
+    variables = {"n": 2, "m": {"a": [1]}, "v": "{{ " + " ".join(variable) + " }}"}
+    data = {**LEAST, "ranks": {**ranks, "env": {"A": "{{ v }}"}}, "vars": variables}
+    _loads_or_is_refused(yaml.safe_dump(data).encode("utf-8", "surrogatepass"), folder)
