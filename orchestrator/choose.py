@@ -54,7 +54,7 @@ def docker_engine() -> Engine:
     """Docker, as the `docker` command sees it."""
     from orchestrator.engines.docker.engine import DockerEngine
 
-    return DockerEngine(cache_dir=cache_folder() / "images")
+    return DockerEngine(cache_dir=cache_folder() / "images", private_dir=state_folder() / "private")
 
 
 def local_engine() -> Engine:

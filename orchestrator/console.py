@@ -28,6 +28,7 @@ from orchestrator.plan import BuildImage, Plan, PullImage
 from orchestrator.planned import plan_text
 from orchestrator.printable import QUIET_KEYS, log_text, printable
 from orchestrator.recap import object_of
+from orchestrator.redaction import redacted
 
 if TYPE_CHECKING:
     from orchestrator.errors import Fault
@@ -126,7 +127,7 @@ class Console:
     def say(self, text: str = "") -> None:
         """Print a line, unless quiet."""
         if not self._quiet:
-            print(text, file=self._out, flush=True)
+            print(redacted(text), file=self._out, flush=True)
 
     def say_error(self, text: str) -> None:
         """Print an error, always, to stderr; it may quote an engine, a path or a registry."""
@@ -214,6 +215,7 @@ class Console:
 
 
 def _print_error(colour: str, text: str) -> None:
+    text = redacted(text)
     paint = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     print(_painted(colour, text) if paint else text, file=sys.stderr, flush=True)  # noqa: T201
 

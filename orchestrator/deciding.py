@@ -22,6 +22,7 @@ from orchestrator.plan import Plan
 from orchestrator.planfile import Basis, PlanFile, plan_file, refuse_what_moved
 from orchestrator.planner import make_plan
 from orchestrator.playbook.loader import LoadedPlaybook
+from orchestrator.playbook.outside import take
 from orchestrator.resolve import build_recipe, resolve
 from orchestrator.state import DesiredState, ObservedNode, ObservedState
 from orchestrator.watch import Judgement, Watched, judge_kept_logs
@@ -117,6 +118,7 @@ def desired_state(request: Request) -> DesiredState:
         traits,
         build_inputs=inputs_digest(recipe) if recipe else None,
         writer=f"{os.getuid()}:{os.getgid()}",
+        taken=take(request.loaded, os.environ),
     )
 
 

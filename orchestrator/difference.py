@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from orchestrator.redaction import VEIL
 from orchestrator.state import NodeSpec, spec_fields
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field that differs. None means: not set; only a variable can be set to nothing.
+
+    Of a value that is not to be shown both sides are VEIL.
 
     `field` is the field's path below `ranks` of the playbook, where it has one there.
     """
@@ -22,6 +25,8 @@ class FieldChange:
     forces_replacement: bool = True
 
     def __str__(self) -> str:
+        if self.old == self.new == VEIL:
+            return f"{self.field}: (changed)"
         old, new = ("(none)" if side is None else side or '""' for side in (self.old, self.new))
         return f"{self.field}: {old} -> {new}"
 
@@ -37,7 +42,22 @@ def field_changes(found: NodeSpec, wanted: NodeSpec) -> tuple[FieldChange, ...]:
         for name in names
         if _set(old, name) != _set(new, name)
     )
-    return tuple(each for change in changes for each in _opened(change, found, wanted))
+    opened = tuple(each for change in changes for each in _opened(change, found, wanted))
+    hidden = {f"env.{name}" for name in (*found.hidden_env, *wanted.hidden_env)}
+    veiled = (_veiled(each) if each.field in hidden else each for each in opened)
+    return (*veiled, *_changed_secrets(found, wanted))
+
+
+def _veiled(change: FieldChange) -> FieldChange:
+    old, new = (None if side is None else VEIL for side in (change.old, change.new))
+    return replace(change, old=old, new=new)
+
+
+def _changed_secrets(found: NodeSpec, wanted: NodeSpec) -> Iterator[FieldChange]:
+    there = {secret.name: secret.value for secret in found.secrets}
+    for secret in wanted.secrets:
+        if secret.name in there and there[secret.name] != secret.value:
+            yield FieldChange(f"secrets.{secret.name}", VEIL, VEIL)
 
 
 def _set(fields: Mapping[str, str], name: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from dataclasses import replace
 
 from orchestrator.devices import backend, gpu_demand, gpu_env, memlock_bytes
 from orchestrator.errors import Fault, InvalidPlaybook
@@ -14,8 +15,11 @@ from orchestrator.images.recipe import BuildRecipe
 from orchestrator.launcher import under_torchrun
 from orchestrator.playbook.loader import LoadedPlaybook
 from orchestrator.playbook.models import PerNode, Playbook, Ranks, Resources
+from orchestrator.playbook.outside import NOTHING, Taken
 from orchestrator.profiles import confinement_of, default_user, environment_of
 from orchestrator.state import (
+    ENV_SECRETS_DIR,
+    SECRETS_FOLDER,
     DesiredState,
     EngineTraits,
     ImageSpec,
@@ -23,6 +27,7 @@ from orchestrator.state import (
     Mount,
     NetworkSpec,
     NodeSpec,
+    Secret,
     sorted_env,
 )
 
@@ -54,6 +59,7 @@ def resolve(
     *,
     build_inputs: str | None = None,
     writer: str | None = None,
+    taken: Taken = NOTHING,
 ) -> DesiredState:
     """Work out everything that the playbook asks of an engine with these traits.
 
@@ -62,6 +68,7 @@ def resolve(
         traits: what the engine has.
         build_inputs: digest of the inputs of `build_recipe(loaded)`, if there is one.
         writer: `uid:gid` of who runs apply; nodes with a writable mount run as them.
+        taken: what was read of the files and secrets that the playbook names.
 
     Raises:
         InvalidPlaybook: it asks for what this engine cannot give.
@@ -71,7 +78,13 @@ def resolve(
     image = _image(loaded, build_inputs) if traits.has_images else None
     network = _network(playbook) if traits.has_networks else None
     nodes = tuple(
-        _node(loaded, traits, node_rank, writer) for node_rank in range(playbook.ranks.nodes)
+        replace(
+            _node(loaded, traits, node_rank, writer),
+            env=_env(playbook, traits, node_rank, taken),
+            hidden_env=_hidden_env(playbook.ranks, node_rank, taken),
+            secrets=tuple(Secret(name, value) for name, value in taken.secrets),
+        )
+        for node_rank in range(playbook.ranks.nodes)
     )
     return DesiredState(
         project=playbook.name,
@@ -150,7 +163,6 @@ def _node(
         name=node_name(playbook.name, node_rank),
         command=_command(playbook, traits, node_rank),
         image=playbook.image.tag if traits.has_images else None,
-        env=_env(playbook, traits, node_rank),
         mounts=mounts,
         limits=_limits(playbook, node_rank) if traits.is_isolated else Limits(),
         user=_user(loaded, mounts, writer) if traits.is_isolated else None,
@@ -212,15 +224,28 @@ def master_addr(playbook: Playbook, traits: EngineTraits) -> str:
     return traits.address_of(node_name(playbook.name, 0))
 
 
-def _env(playbook: Playbook, traits: EngineTraits, node_rank: int) -> tuple[tuple[str, str], ...]:
+def _env(
+    playbook: Playbook, traits: EngineTraits, node_rank: int, taken: Taken
+) -> tuple[tuple[str, str], ...]:
     ranks = playbook.ranks
+    in_a_container = {ENV_SECRETS_DIR: SECRETS_FOLDER} if traits.is_isolated else {}
     return sorted_env(
         traits.node_env,
         environment_of(playbook.security),
+        taken.env,
         ranks.env,
+        taken.node_env.get(node_rank, {}),
         _own(ranks, node_rank).env,
         _rendezvous_env(playbook, traits, node_rank),
+        in_a_container if taken.secrets else {},
     )
+
+
+def _hidden_env(ranks: Ranks, node_rank: int, taken: Taken) -> tuple[str, ...]:
+    """Names of the variables whose value comes from a file, sorted."""
+    own = taken.node_env.get(node_rank, {})
+    common = set(taken.env) - set(ranks.env)
+    return tuple(sorted((common | set(own)) - set(_own(ranks, node_rank).env)))
 
 
 def _rendezvous_env(playbook: Playbook, traits: EngineTraits, node_rank: int) -> Mapping[str, str]:

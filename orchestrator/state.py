@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from orchestrator.redaction import VEIL
+
 if TYPE_CHECKING:
     from orchestrator.gpus.demand import GpuDemand
     from orchestrator.images.recipe import BuildRecipe
@@ -27,8 +29,16 @@ LABEL_PLAYBOOK = "orchestrate.playbook"
 LABEL_PLAYBOOK_DIGEST = "orchestrate.playbook_digest"
 LABEL_RUN_DIR = "orchestrate.run_dir"
 LABEL_RESTART_COUNT = "orchestrate.restart_count"
+LABEL_HIDDEN_ENV = "orchestrate.hidden_env"
+LABEL_SECRETS = "orchestrate.secrets"
 LABEL_OWNER = "orchestrate.owner"
 
+
+SECRETS_FOLDER = "/run/secrets"
+"""Where a container finds its secrets."""
+
+ENV_SECRETS_DIR = "ORCHESTRATE_SECRETS_DIR"
+"""Tells a node where its secrets are: the one name that holds on every engine."""
 
 UNLIMITED = -1
 """As a limit, the kernel's own word for none."""
@@ -41,6 +51,14 @@ class Mount:
     source: str
     target: str
     read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A file in a node whose value is shown nowhere; None where none was found there."""
+
+    name: str
+    value: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +97,7 @@ class NodeSpec:
     `name` is container name, hostname and network alias in one, so that the address a
     peer is told and the address Gloo binds are the same. `env` is sorted by name and
     holds no run id. `user` None means the image's own. `gpus` are UUIDs, in the order of the
-    node's CUDA ordinals.
+    node's CUDA ordinals. `hidden_env` names the variables whose values are not to be shown.
     """
 
     node_rank: int
@@ -95,6 +113,8 @@ class NodeSpec:
     confinement: Confinement | None = Confinement()
     workdir: str | None = None
     gpus: tuple[str, ...] = ()
+    hidden_env: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def ranks(self) -> range:
@@ -104,7 +124,10 @@ class NodeSpec:
 
 
 def spec_fields(spec: NodeSpec) -> dict[str, str]:
-    """Flatten a spec to `{field: text}`, the form that is compared, hashed and shown."""
+    """Flatten a spec to `{field: text}`, the form that is compared and hashed.
+
+    It holds the values of hidden variables; what is shown of it went through `field_changes`.
+    """
     fields = {
         "name": spec.name,
         "ranks": f"{spec.ranks.start}..{spec.ranks.stop - 1}",
@@ -124,6 +147,9 @@ def spec_fields(spec: NodeSpec) -> dict[str, str]:
         fields["memlock"] = "unlimited" if memlock == UNLIMITED else _shown(memlock)
     if spec.confinement is not None:
         fields |= _confinement_fields(spec.confinement)
+    if spec.hidden_env:
+        fields["env_file"] = ",".join(spec.hidden_env)
+    fields |= {f"secrets.{secret.name}": VEIL for secret in spec.secrets}
     fields |= {f"env.{name}": value for name, value in spec.env}
     for mount in spec.mounts:
         fields[f"mounts.{mount.target}"] = f"{mount.source} ({'ro' if mount.read_only else 'rw'})"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from orchestrator.playbook.language import LocalPath, Section, Size, User
 
@@ -81,6 +83,60 @@ class Resources(Section):
     )
 
 
+SECRET_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$"  # noqa: S105  (the name of one)
+
+
+class Secret(Section):
+    """A file below /run/secrets that only the nodes see.
+
+    In YAML it is a mapping, or its name alone for the variable of that name in upper case.
+    """
+
+    name: str = Field(
+        pattern=SECRET_PATTERN,
+        description="Name of the file below /run/secrets, and of the secret.",
+        examples=["hf_token"],
+    )
+    file: LocalPath | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="File of this machine that holds the value, byte for byte; relative to the "
+        "playbook's folder. At most 512 KiB.",
+        examples=["./token"],
+    )
+    env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=255,
+        description="Variable of this machine that holds the value. Without `file` and `env` it "
+        "is the secret's name in upper case, with `_` for what no variable's name may have.",
+        examples=["HF_TOKEN"],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrap(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if not re.fullmatch(SECRET_PATTERN, value, re.ASCII):
+            raise PydanticCustomError("secret", "not a secret")
+        return {"name": value}
+
+    @property
+    def variable(self) -> str:
+        """The variable of this machine that holds the value, unless a file does."""
+        return self.env or re.sub(r"[^A-Z0-9_]", "_", self.name.upper())
+
+
+EnvFile = Annotated[LocalPath, Field(min_length=1, max_length=4096)]
+
+_FORMAT = (
+    "in the format of docker's `--env-file`: `KEY=VALUE` a line, without quotes; `KEY` alone takes "
+    "this machine's value; `#` begins a comment"
+)
+
+
 class PerNode(Section):
     """What differs for one node: stragglers, odd hardware."""
 
@@ -89,6 +145,13 @@ class PerNode(Section):
         description="Environment variables of this node, added to `ranks.env`; the same name "
         "here wins.",
         examples=[{"OMP_NUM_THREADS": "2"}],
+    )
+    env_file: tuple[EnvFile, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Files of variables of this node alone, as `ranks.env_file`; they win over "
+        "`ranks.env`, and `env` here wins over them.",
+        examples=[["node1.env"]],
     )
     resources: Resources | None = Field(
         default=None,
@@ -136,6 +199,21 @@ class Ranks(Section):
         "What describes the process group (MASTER_ADDR, RANK, …) and ORCHESTRATE_* cannot be set "
         "by hand.",
         examples=[{"OMP_NUM_THREADS": "1"}],
+    )
+    env_file: tuple[EnvFile, ...] = Field(
+        default=(),
+        max_length=64,
+        description=f"Files of environment variables, {_FORMAT}. Later files win over earlier "
+        "ones, `env` over all of them. The values are shown nowhere, but `docker inspect` shows "
+        "them: what must not be seen is a secret.",
+        examples=[["common.env"]],
+    )
+    secrets: tuple[Secret, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Files that every node finds below ORCHESTRATE_SECRETS_DIR, which is "
+        "/run/secrets in a container: in no argument, label, variable or log.",
+        examples=[["hf_token", {"name": "wandb", "file": "./wandb.key"}]],
     )
     mounts: tuple[Mount, ...] = Field(
         default=(),

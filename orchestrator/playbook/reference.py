@@ -125,7 +125,8 @@ def _sections(section: Json, prefix: str, schema: Json) -> Iterator[tuple[str, J
 
 
 def _references(of: Json) -> Iterator[tuple[str, str]]:
-    places = (("", [of, *of.get("anyOf", ())]), ("[]", [of.get("items", {})]))
+    items = of.get("items", {})
+    places = (("", [of, *of.get("anyOf", ())]), ("[]", [items, *items.get("anyOf", ())]))
     free = of.get("additionalProperties")
     for suffix, schemas in (*places, (".<node>", [free if isinstance(free, dict) else {}])):
         for item in schemas:

@@ -15,6 +15,7 @@ from orchestrator.playbook.editable import editable
 from orchestrator.playbook.health import CHECKS
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.preamble import Preamble
+from orchestrator.playbook.ranks import SECRET_PATTERN
 from orchestrator.playbook.reference import page, unit_of
 from orchestrator.playbook.units import format_duration, format_size
 
@@ -76,6 +77,8 @@ def _property(key: str, of: Json) -> Json:
     kept: Json = {name: value for name, value in of.items() if name not in _DROPPED}
     if "anyOf" in kept:
         kept["anyOf"] = [_property("", choice) for choice in kept["anyOf"]]
+    if key == "secrets":
+        kept["items"] = {"anyOf": [{"type": "string", "pattern": SECRET_PATTERN}, kept["items"]]}
     if key in _FREE_KEYS:
         kept["propertyNames"] = {"pattern": _FREE_KEYS[key]}
     if (unit := unit_of(kept)) and isinstance(kept.get("default"), int | float):

@@ -29,7 +29,7 @@ from orchestrator.playbook.units import format_size
 Words: TypeAlias = tuple[str, str]
 
 # What the language will have and this release has not: told apart from what is a mistake.
-_PLANNED_KEYS = frozenset((("ranks", "secrets"), ("ranks", "env_file"), ("faults",)))
+_PLANNED_KEYS = frozenset((("faults",),))
 _PLANNED_VALUES: dict[Loc, tuple[str, ...]] = {
     ("gpu", "mode"): ("mps", "mig"),
 }
@@ -39,6 +39,14 @@ _GRAMMARS: dict[Loc, Words] = {
         "use lower-case letters, digits and -, at most 40, the first one not -",
     ),
     ("image", "tag"): ("the name of an image", "write it like qwen-fsdp:local"),
+    ("ranks", "secrets", "name"): (
+        "the name of a secret",
+        "use letters, digits, _ . and -, at most 63, the first one not . or -",
+    ),
+    ("ranks", "secrets", "env"): (
+        "the name of a variable",
+        "use letters, digits and _, the first one no digit",
+    ),
     ("network", "name"): (
         "the name of a network",
         "use letters, digits, _ . and -, at most 63, the first one a letter or a digit",
@@ -51,6 +59,7 @@ _FORMS = {
         "a GPU",
         "write its index or its UUID, such as 0 or GPU-8932f937-…; `nvidia-smi -L` lists both",
     ),
+    "secret": ("a secret", "write its name, or {name: …, file: …}"),
     "user": ("a user", "write a uid, uid:gid, or a name that the image knows"),
     "version": ("a version that this release reads", "write 1"),
 }
@@ -185,7 +194,7 @@ def _choice(finding: Finding) -> Words:
 
 
 def _grammar(finding: Finding) -> Words:
-    noun, fix = _GRAMMARS[finding.loc]
+    noun, fix = _GRAMMARS[tuple(part for part in finding.loc if isinstance(part, str))]
     return f"{found(finding.node)} is not {noun}", fix
 
 

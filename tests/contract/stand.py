@@ -238,7 +238,9 @@ class DockerStand(Stand):
         ways = by_command(DockerCli()) if by_cli else make_ways(DockerCli())
         # Without a socket both ways would be one, and the other would go untested.
         assert isinstance(ways.reader, CliReader if by_cli else SocketReader)
-        super().__init__(folder, DockerEngine(cache_dir=folder / "cache", ways=ways))
+        private = folder / "private"
+        engine = DockerEngine(cache_dir=folder / "cache", private_dir=private, ways=ways)
+        super().__init__(folder, engine)
 
     def spec(self, project: str, node_rank: int, script: str, num_nodes: int) -> NodeSpec:
         return NodeSpec(
@@ -290,7 +292,7 @@ class DockerStand(Stand):
             "from orchestrator.engines.docker.cli import DockerCli\n"
             "from orchestrator.engines.docker.endpoint import by_command\n"
             f"cache = Path({str(self.folder / 'cache')!r})\n"
-            f"engine = DockerEngine(cache_dir=cache, ways={ways})\n"
+            f"engine = DockerEngine(cache_dir=cache, private_dir=cache, ways={ways})\n"
         )
 
 

@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Iterator[str]:
     """A name of its own, of which nothing is left afterwards."""
     name = f"utest-{uuid.uuid4().hex[:10]}"
     yield name
-    engine = DockerEngine(cache_dir=tmp_path)
+    engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path / "private")
     plan = make_destroy_plan(engine.observe(Query(name)))
     engine.remove_nodes([removal.node for removal in plan.remove_nodes])
     for removal in plan.remove_networks:
@@ -92,7 +92,7 @@ def unconfined(spec: NodeSpec, folder: Path) -> NodeSpec:
 def test_a_spec_comes_back_as_it_was_given(
     shape: Callable[[NodeSpec, Path], NodeSpec], image: str, project: str, tmp_path: Path
 ) -> None:
-    engine = DockerEngine(cache_dir=tmp_path)
+    engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path / "private")
     desired = _desired(project, image, shape, tmp_path)
     assert desired.network is not None
     engine.create_network(desired.network, project)

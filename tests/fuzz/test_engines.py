@@ -116,7 +116,7 @@ def test_docker_objects_made_worse_are_observed_or_refused(
 ) -> None:
     whole = {key: objects.get(key) or {} for key in ("container", "network", "image")}
     ways = Ways(reader=_Told(whole), changer=CliChanger(DockerCli()))  # type: ignore[arg-type]
-    engine = DockerEngine(cache_dir=tmp_path, ways=ways)
+    engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path, ways=ways)
     for look in (
         lambda: engine.observe(_QUERY),
         lambda: engine.observe_nodes("utest"),

@@ -9,7 +9,7 @@ goes through a `Reader`, what is told in a word through a `Changer`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,9 +24,10 @@ from orchestrator.engines.docker.cli import DockerCli, to_error
 from orchestrator.engines.docker.client import make_client, typed
 from orchestrator.engines.docker.deadlines import deadlines_from
 from orchestrator.engines.docker.endpoint import Ways, endpoint, make_ways
-from orchestrator.engines.docker.inspection import image_from_inspect
+from orchestrator.engines.docker.inspection import Json, image_from_inspect
 from orchestrator.engines.docker.options import create_options, update_options
 from orchestrator.engines.docker.ownership import Ownership, owner_of
+from orchestrator.engines.docker.private import PrivateFiles
 from orchestrator.engines.docker.reading import Filter, Reader
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
 from orchestrator.images.command import Limits as StreamLimits
@@ -82,6 +83,7 @@ class DockerEngine:
 
     Args:
         cache_dir: where image builds keep wheels and their log.
+        private_dir: where secrets lie as long as nodes refer to them.
         ways: how to look at the engine and to tell it; None: the quickest that lead to it.
         owner: whose objects are ours; None: as the environment says.
 
@@ -90,11 +92,17 @@ class DockerEngine:
     """
 
     def __init__(
-        self, *, cache_dir: Path, ways: Ways | None = None, owner: str | None = None
+        self,
+        *,
+        cache_dir: Path,
+        private_dir: Path,
+        ways: Ways | None = None,
+        owner: str | None = None,
     ) -> None:
         self._deadlines = deadlines_from(os.environ)
         self._cli = DockerCli(deadlines=self._deadlines)
         self._cache_dir = cache_dir
+        self._private = PrivateFiles(private_dir)
         self._given_ways = ways
         self._ownership = Ownership(owner or owner_of(os.environ))
         self.traits = replace(TRAITS, endpoint=endpoint(os.environ))
@@ -125,7 +133,7 @@ class DockerEngine:
                 project=query.project,
                 image=image.result(),
                 networks=found_networks,
-                nodes=self._ownership.nodes(containers, query.project),
+                nodes=self._nodes(containers, query.project),
                 foreign=(
                     *self._ownership.foreign_containers(containers, query),
                     *foreign_networks,
@@ -137,7 +145,10 @@ class DockerEngine:
         """See `Engine.observe_nodes`."""
         with _understood("looking at nodes"):
             containers = self._reader.containers([_of_project(project)])
-            return self._ownership.nodes(containers, project)
+            return self._nodes(containers, project)
+
+    def _nodes(self, containers: Iterable[Json], project: str) -> tuple[ObservedNode, ...]:
+        return tuple(map(self._private.with_values, self._ownership.nodes(containers, project)))
 
     def projects(self) -> tuple[ProjectSummary, ...]:
         """See `Engine.projects`."""
@@ -188,6 +199,8 @@ class DockerEngine:
     def remove_network(self, network: ObservedNetwork) -> None:
         """See `Engine.remove_network`."""
         self._changer.remove_network(network.id, network.name)
+        # No node needs them any more: networks go after nodes.
+        self._private.remove_project(network.project or "")
 
     # -- nodes -----------------------------------------------------------------
 
@@ -204,19 +217,27 @@ class DockerEngine:
 
         def launch(node: NodeSpec) -> None:
             if node is nodes[0]:
-                _settle(lead, lambda: self._create_node(node, identity))
+                _settle(lead, lambda: self._create_lead(node, identity))
             else:
                 self._create_node(node, identity)
             lead.result()
             self._start_node(node)
             on_started(node.name)
 
+        if nodes:
+            self._private.prepare(nodes, identity)
         _in_parallel(launch, nodes)
 
+    def _create_lead(self, node: NodeSpec, identity: RunIdentity) -> None:
+        self._create_node(node, identity)
+        # All nodes of a run have the same secrets, and none has started yet.
+        self._private.place_secrets(node, identity)
+
     def _create_node(self, node: NodeSpec, identity: RunIdentity) -> None:
-        deadline_s = self._deadlines.change_s
-        with typed(f"creating node {node.name}", about=node.name, deadline_s=deadline_s):
-            options = create_options(node, identity, self._ownership.owner)
+        deadline_s, paths = self._deadlines.change_s, self._private.paths(node, identity)
+        doing = f"creating node {node.name}"
+        with paths as private, typed(doing, about=node.name, deadline_s=deadline_s):
+            options = create_options(node, identity, self._ownership.owner, private)
             self._client.container.create(node.image or "", list(node.command), **options)
 
     def _start_node(self, node: NodeSpec) -> None:
@@ -256,8 +277,12 @@ class DockerEngine:
 
     def remove_nodes(self, nodes: Sequence[ObservedNode]) -> None:
         """See `Engine.remove_nodes`: docker carries it out side by side."""
-        if nodes:
-            self._changer.remove([node.id for node in nodes])
+        if not nodes:
+            return
+        # First: while a container is there, the next destroy comes by here again.
+        for run_id in sorted({node.run_id for node in nodes}):
+            self._private.remove_run(run_id)
+        self._changer.remove([node.id for node in nodes])
 
     # -- logs ------------------------------------------------------------------
 

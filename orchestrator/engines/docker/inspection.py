@@ -10,13 +10,16 @@ from typing import Any
 from orchestrator.identity import without_run
 from orchestrator.images.recipe import LABEL_INPUTS
 from orchestrator.state import (
+    LABEL_HIDDEN_ENV,
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
     LABEL_PROJECT,
     LABEL_RESTART_COUNT,
     LABEL_RUN_DIR,
     LABEL_RUN_ID,
+    LABEL_SECRETS,
     LABEL_SPEC_HASH,
+    SECRETS_FOLDER,
     Confinement,
     Limits,
     Mount,
@@ -26,6 +29,7 @@ from orchestrator.state import (
     ObservedNetwork,
     ObservedNode,
     Oddity,
+    Secret,
 )
 
 Json = Mapping[str, Any]
@@ -162,6 +166,10 @@ def _network_id(inspected: Json) -> str | None:
 def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
     config, host = inspected["Config"], inspected["HostConfig"]
     env = dict(_pair(item) for item in config.get("Env") or [])
+    mounts = _mounts(host)
+    # Secrets are those that the labels name, and only where something is mounted for them.
+    has_secrets = LABEL_SECRETS in labels and any(map(_holds_secrets, mounts))
+    names = _names(labels, LABEL_SECRETS) if has_secrets else ()
     return NodeSpec(
         node_rank=int(labels[LABEL_NODE_RANK]),
         num_ranks=int(labels.get(LABEL_NUM_RANKS, "1")),
@@ -169,19 +177,30 @@ def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
         image=config["Image"],
         command=tuple(config.get("Cmd") or ()),
         env=without_run(env),
-        mounts=_mounts(host),
+        mounts=tuple(mount for mount in mounts if not (has_secrets and _holds_secrets(mount))),
         limits=_limits(host),
         user=config.get("User") or None,
         network=",".join(sorted(_networks(inspected))) or None,
         confinement=_confinement(host),
         workdir=config.get("WorkingDir") or None,
         gpus=_gpus(host),
+        hidden_env=_names(labels, LABEL_HIDDEN_ENV),
+        secrets=tuple(map(Secret, names)),
     )
 
 
 def _pair(item: str) -> tuple[str, str]:
     name, _, value = item.partition("=")
     return name, value
+
+
+def _names(labels: Mapping[str, str], label: str) -> tuple[str, ...]:
+    text = labels.get(label, "")
+    return tuple(text.split(",")) if text else ()
+
+
+def _holds_secrets(mount: Mount) -> bool:
+    return mount.target == SECRETS_FOLDER and mount.read_only
 
 
 def _mounts(host: Json) -> tuple[Mount, ...]:

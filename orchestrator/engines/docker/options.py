@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.identity import told_to_nodes
 from orchestrator.state import (
+    LABEL_HIDDEN_ENV,
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
     LABEL_OWNER,
@@ -15,8 +17,11 @@ from orchestrator.state import (
     LABEL_RESTART_COUNT,
     LABEL_RUN_DIR,
     LABEL_RUN_ID,
+    LABEL_SECRETS,
     LABEL_SPEC_HASH,
+    SECRETS_FOLDER,
     Confinement,
+    Mount,
     NodeSpec,
     ObservedNode,
     RunIdentity,
@@ -24,20 +29,32 @@ from orchestrator.state import (
 )
 
 
-def create_options(node: NodeSpec, identity: RunIdentity, owner: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class PrivatePaths:
+    """Where a node's secrets are on this machine, and a file of the variables to be hidden."""
+
+    secrets: str = ""
+    env_file: str | None = None
+
+
+def create_options(
+    node: NodeSpec, identity: RunIdentity, owner: str, private: PrivatePaths = PrivatePaths()
+) -> dict[str, Any]:
     """What to give to `container.create` besides image and command."""
+    env = {name: value for name, value in node.env if name not in node.hidden_env}
     options: dict[str, Any] = {
         "name": node.name,
         "hostname": node.name,
         "pull": "never",
         "init": True,  # reaps orphans and passes SIGTERM on, which PID 1 would ignore
-        "envs": {**dict(node.env), **told_to_nodes(identity)},
+        "envs": {**env, **told_to_nodes(identity)},
         "labels": _labels(node, identity, owner),
         "log_driver": "json-file",
-        "mounts": [_mount(m.source, m.target, m.read_only) for m in node.mounts],
+        "mounts": [_mount(m.source, m.target, m.read_only) for m in _mounts(node, private)],
     }
     limits, confinement = node.limits, node.confinement
     optional = {
+        "env_files": [private.env_file] if private.env_file else None,
         "networks": [node.network] if node.network else None,
         "network_aliases": [node.name] if node.network else None,
         "user": node.user,
@@ -82,6 +99,11 @@ def update_options(found: ObservedNode, wanted: NodeSpec) -> list[str]:
     return options
 
 
+def _mounts(node: NodeSpec, private: PrivatePaths) -> tuple[Mount, ...]:
+    secrets = Mount(private.secrets, SECRETS_FOLDER, read_only=True)
+    return (*node.mounts, secrets) if node.secrets else node.mounts
+
+
 def _mount(source: str, target: str, read_only: bool) -> list[str]:
     # Docker reads this argument as CSV, where a field with a comma or quote is quoted.
     fields = ["type=bind", f"source={source}", f"target={target}"]
@@ -100,7 +122,7 @@ def _ulimits(memlock_bytes: int | None) -> list[str] | None:
 
 
 def _labels(node: NodeSpec, identity: RunIdentity, owner: str) -> dict[str, str]:
-    return {
+    labels = {
         LABEL_PROJECT: identity.project,
         LABEL_OWNER: owner,
         LABEL_NODE_RANK: str(node.node_rank),
@@ -112,3 +134,8 @@ def _labels(node: NodeSpec, identity: RunIdentity, owner: str) -> dict[str, str]
         LABEL_RUN_DIR: identity.run_dir,
         LABEL_RESTART_COUNT: str(identity.restart_count),
     }
+    if node.hidden_env:
+        labels[LABEL_HIDDEN_ENV] = ",".join(node.hidden_env)
+    if node.secrets:
+        labels[LABEL_SECRETS] = ",".join(secret.name for secret in node.secrets)
+    return labels

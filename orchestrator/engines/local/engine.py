@@ -20,9 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+from orchestrator.engines import secret_files
 from orchestrator.engines.base import OnLine, OnLog, Query
 from orchestrator.engines.local import launch, liveness, logs, observe
 from orchestrator.engines.local.folders import (
+    SECRETS,
     NodeFolder,
     create_node_folder,
     default_root,
@@ -43,6 +45,7 @@ from orchestrator.state import (
     ObservedState,
     ProjectSummary,
     RunIdentity,
+    Secret,
     spec_hash,
 )
 
@@ -147,6 +150,7 @@ class LocalEngine:
             for node, folder in zip(nodes, folders, strict=True):
                 create_node_folder(folder)
                 write_node(folder.path, _record(node, identity))
+                _place_secrets(node, folder)
         launch.launch_all(launches, os.environ, on_started)
 
     def change_node(self, node: ObservedNode, wanted: NodeSpec) -> None:
@@ -210,13 +214,20 @@ class LocalEngine:
         return logs.LogSource(node.node_rank, folder.path if folder else None)
 
 
+def _place_secrets(node: NodeSpec, folder: NodeFolder) -> None:
+    # After the record: what is on the disk belongs to a node that can be found.
+    if node.secrets:
+        secret_files.make_folder(folder.path / SECRETS)
+        secret_files.place(folder.path / SECRETS, node.secrets)
+
+
 def _record(node: NodeSpec, identity: RunIdentity) -> NodeRecord:
     return NodeRecord(
         format=1,
         birth=secrets.token_hex(4),
         identity=identity,
         spec_hash=spec_hash(node),
-        spec=node,
+        spec=replace(node, secrets=tuple(Secret(secret.name) for secret in node.secrets)),
     )
 
 

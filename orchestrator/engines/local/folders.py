@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.engines import secret_files
 from orchestrator.engines.local.supervisor import (
     EXIT_FILE,
     INDEX_FILE,
@@ -25,6 +26,9 @@ from orchestrator.engines.local.supervisor import (
     STDERR_FILE,
 )
 from orchestrator.errors import EngineFailed, NameTaken, OrchestrateError, OutOfSpace
+
+SECRETS = "secrets"
+"""The folder, in a node's, of the secrets that it was given."""
 
 ENV_ROOT = "ORCHESTRATE_LOCAL_ROOT"
 
@@ -163,6 +167,7 @@ def remove_node_folder(folder: NodeFolder) -> None:
     """
     if not folder.is_real:
         return
+    secret_files.remove(folder.path / SECRETS)
     for name in _FILES:
         (folder.path / name).unlink(missing_ok=True)
     try:

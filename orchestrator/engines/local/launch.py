@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.engines.local import supervisor
-from orchestrator.engines.local.folders import typed_errors
+from orchestrator.engines.local.folders import SECRETS, typed_errors
 from orchestrator.engines.local.liveness import ENV_NODE_FOLDER
 from orchestrator.errors import AddressUnavailable, EngineFailed, EngineUnavailable, NodeNotStarted
 from orchestrator.identity import told_to_nodes
-from orchestrator.state import NodeSpec, RunIdentity
+from orchestrator.state import ENV_SECRETS_DIR, NodeSpec, RunIdentity
 
 LAUNCH_DEADLINE_S = 60.0
 
@@ -27,7 +27,7 @@ LAUNCH_DEADLINE_S = 60.0
 # rank that is not its own.
 _LEAKS = re.compile(
     r"(MASTER|TORCHELASTIC|PET|OMPI_COMM_WORLD|PMI|SLURM)_.*"
-    r"|((LOCAL_|GROUP_|ROLE_|NODE_)?(RANK|WORLD_SIZE))|ROLE_NAME|ORCHESTRATE_(RUN_ID|LOCAL_NODE)"
+    r"|((LOCAL_|GROUP_|ROLE_|NODE_)?(RANK|WORLD_SIZE))|ROLE_NAME|ORCHESTRATE_(RUN_ID|LOCAL_NODE|SECRETS_DIR)"
 )
 
 
@@ -49,15 +49,22 @@ def node_environment(host: Mapping[str, str], launch: Launch) -> dict[str, str]:
     """The whole environment of a node: the host's without foreign ranks, then the spec's.
 
     PATH starts with the folder of this interpreter, so that `python` in a playbook is the
-    one of the virtual environment that orchestrate runs in.
+    one of the virtual environment that orchestrate runs in. A secret is handed over as a file
+    alone: no variable of the host that holds it reaches the node.
     """
-    kept = {name: value for name, value in host.items() if not _LEAKS.fullmatch(name)}
+    secrets = {os.fsdecode(secret.value or b"") for secret in launch.node.secrets}
+    kept = {
+        name: value
+        for name, value in host.items()
+        if not _LEAKS.fullmatch(name) and (not value or value not in secrets)
+    }
     merged = kept | dict(launch.node.env)
     path = merged.get("PATH") or os.defpath
     return merged | {
         "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{path}",
         **told_to_nodes(launch.identity),
         ENV_NODE_FOLDER: str(launch.folder),
+        **({ENV_SECRETS_DIR: str(launch.folder / SECRETS)} if launch.node.secrets else {}),
     }
 
 

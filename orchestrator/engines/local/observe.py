@@ -11,10 +11,12 @@ What damage means, decided here once:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from orchestrator.engines import secret_files
 from orchestrator.engines.base import Query
-from orchestrator.engines.local.folders import NodeFolder
+from orchestrator.engines.local.folders import SECRETS, NodeFolder
 from orchestrator.engines.local.liveness import is_live, is_stopped
 from orchestrator.engines.local.record import (
     Damaged,
@@ -105,7 +107,7 @@ def _observe_recorded(folder: NodeFolder, record: NodeRecord) -> ObservedNode:
     exited = end if isinstance(end, ExitRecord) else None
     return ObservedNode(
         id=node_id(folder, record.birth),
-        spec=record.spec,
+        spec=_with_secrets(record.spec, folder),
         run_id=record.identity.run_id,
         spec_hash=record.spec_hash,
         status=status,
@@ -116,6 +118,13 @@ def _observe_recorded(folder: NodeFolder, record: NodeRecord) -> ObservedNode:
         run_dir=record.identity.run_dir,
         restart_count=record.identity.restart_count,
     )
+
+
+def _with_secrets(spec: NodeSpec, folder: NodeFolder) -> NodeSpec:
+    if not spec.secrets:
+        return spec
+    names = [secret.name for secret in spec.secrets]
+    return replace(spec, secrets=secret_files.found(folder.path / SECRETS, names))
 
 
 def _status(

@@ -20,6 +20,7 @@ from orchestrator.playbook.rules.launch import (
     NODE_RANKS,
 )
 from orchestrator.playbook.rules.machine import CHECKS_ONCE, MEMORY, NETWORK
+from orchestrator.playbook.rules.sources import ENV_FILES, SECRETS, SECRETS_TARGET
 
 RULES: tuple[Rule, ...] = (
     ENVIRONMENT,
@@ -39,6 +40,9 @@ RULES: tuple[Rule, ...] = (
     STRICT_TMP,
     STRICT_USER,
     TMP_SIZE,
+    ENV_FILES,
+    SECRETS,
+    SECRETS_TARGET,
 )
 
 __all__ = ["RULES", "Rule", "Site"]

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from orchestrator.playbook.envfile import VARIABLE
 from orchestrator.playbook.models import Playbook
+from orchestrator.playbook.reserved import reserved
 from orchestrator.playbook.rules.base import Rule, Site
 from orchestrator.playbook.rules.loopback import is_loopback, loopbacks_in
 from orchestrator.playbook.tree import Complaint, Loc, printable
-
-RESERVED = frozenset(
-    (
-        "MASTER_ADDR",
-        "MASTER_PORT",
-        "RANK",
-        "WORLD_SIZE",
-        "LOCAL_RANK",
-        "LOCAL_WORLD_SIZE",
-        "GROUP_RANK",
-        "NODE_RANK",
-        "TORCHELASTIC_RESTART_COUNT",
-    )
-)
-RESERVED_PREFIX = "ORCHESTRATE_"
 
 LAUNCHERS = frozenset(
     ("torchrun", "accelerate", "deepspeed", "horovodrun", "mpirun", "mpiexec", "srun")
@@ -33,7 +19,6 @@ LAUNCHER_MODULES = frozenset(
     ("torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch")
 )
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _NAME_OF_NODE_0 = "MASTER_ADDR is set to node 0's name for you"
 
 
@@ -45,9 +30,9 @@ def _environment(playbook: Playbook, _: Site) -> Iterator[Complaint]:
             if name == "MASTER_ADDR" and several and is_loopback(value):
                 what = f"{printable(value)} is a loopback, and every container has its own"
                 yield Complaint(loc, what, f"remove it: {_NAME_OF_NODE_0}")
-            elif name in RESERVED or name.startswith(RESERVED_PREFIX):
+            elif reserved(name):
                 yield Complaint(loc, "set for every rank by orchestrate", "remove it", at="key")
-            elif not _VARIABLE.fullmatch(name):
+            elif not VARIABLE.fullmatch(name):
                 what = f"{printable(name)} is not the name of a variable"
                 yield Complaint(
                     loc, what, "use letters, digits and _, the first one no digit", at="key"

@@ -20,7 +20,7 @@ class Launches(DockerEngine):
     """Writes down what would be done; the first node's creation takes its time."""
 
     def __init__(self, *, first_fails: bool) -> None:
-        super().__init__(cache_dir=Path("/nowhere"))
+        super().__init__(cache_dir=Path("/nowhere"), private_dir=Path("/nowhere"))
         self.started: list[str] = []
         self._first_fails = first_fails
 

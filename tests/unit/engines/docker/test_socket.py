@@ -212,6 +212,7 @@ def test_an_object_described_in_an_unknown_way(described: dict[str, Any], tmp_pa
         "GET /networks": whole([]),
     }
     with stand_in_engine(answers) as engine:
-        docker = DockerEngine(cache_dir=tmp_path, ways=by_socket(engine.path, Deadlines()))
+        ways = by_socket(engine.path, Deadlines())
+        docker = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path, ways=ways)
         with pytest.raises(EngineFailed, match="described an object in an unknown way"):
             docker.observe(Query("p", node_names=("p-node-0",)))

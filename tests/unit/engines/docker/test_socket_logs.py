@@ -209,7 +209,8 @@ def test_a_kept_log_is_the_frames_contents(tmp_path: Path) -> None:
         COPY.format(0): chunked(*(frame(each, 1 + i % 2) for i, each in enumerate(raw_bytes)))
     }
     with stand_in_engine(answers) as engine:
-        docker = DockerEngine(cache_dir=tmp_path, ways=by_socket(engine.path, Deadlines()))
+        ways = by_socket(engine.path, Deadlines())
+        docker = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path, ways=ways)
         docker.save_log(node(), tmp_path / "node-0.log")
     assert (tmp_path / "node-0.log").read_bytes() == b"".join(raw_bytes)
     assert [path.name for path in tmp_path.iterdir()] == ["node-0.log"]
@@ -225,7 +226,8 @@ CUT = {
 @pytest.mark.parametrize("how", CUT)
 def test_half_a_log_is_not_kept_for_a_whole_one(how: str, tmp_path: Path) -> None:
     with stand_in_engine({COPY.format(0): CUT[how]}) as engine:
-        docker = DockerEngine(cache_dir=tmp_path, ways=by_socket(engine.path, Deadlines()))
+        ways = by_socket(engine.path, Deadlines())
+        docker = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path, ways=ways)
         with pytest.raises((EngineFailed, EngineUnavailable)):
             docker.save_log(node(), tmp_path / "node-0.log")
     assert list(tmp_path.iterdir()) == []

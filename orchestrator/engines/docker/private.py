@@ -1,0 +1,108 @@
+"""What containers are given by files that nobody else may see: `<root>/<project>@<run>/`.
+
+`secrets/` in there is mounted into every node of the run; a node's variables that must not
+stand in a command line lie beside it while it is created. Values are written after a
+container refers to them, so what is on the disk is found, and removed, by way of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator.engines import secret_files
+from orchestrator.engines.docker.options import PrivatePaths
+from orchestrator.errors import FolderUnusable
+from orchestrator.state import NodeSpec, ObservedNode, RunIdentity
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}", re.ASCII)
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateFiles:
+    """The private files of all projects on one engine, below `root`."""
+
+    root: Path
+
+    def secrets_of(self, identity: RunIdentity) -> Path:
+        """The folder that a run's nodes find at /run/secrets."""
+        return self._folder(identity) / "secrets"
+
+    def _folder(self, identity: RunIdentity) -> Path:
+        return self.root / f"{identity.project}@{identity.run_id}"
+
+    def prepare(self, nodes: Sequence[NodeSpec], identity: RunIdentity) -> None:
+        """Make room for a new run, and clear away what an earlier one has left."""
+        self.remove_project(identity.project)
+        if any(node.secrets or node.hidden_env for node in nodes):
+            with self._usable():
+                self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.root.chmod(0o700)
+                secret_files.make_folder(self._folder(identity))
+                secret_files.make_folder(self.secrets_of(identity))
+
+    def place_secrets(self, node: NodeSpec, identity: RunIdentity) -> None:
+        """Write the secrets that a node is about to find."""
+        if node.secrets:
+            with self._usable():
+                secret_files.place(self.secrets_of(identity), node.secrets)
+
+    @contextmanager
+    def paths(self, node: NodeSpec, identity: RunIdentity) -> Iterator[PrivatePaths]:
+        """Where a node's private files are; that of its variables is there for the block alone."""
+        secrets = str(self.secrets_of(identity))
+        if not node.hidden_env:
+            yield PrivatePaths(secrets)
+            return
+        path = self._folder(identity) / f"{node.name}.env"
+        self._write_env(node, path)
+        try:
+            yield PrivatePaths(secrets, str(path))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _write_env(self, node: NodeSpec, path: Path) -> None:
+        env = dict(node.env)
+        text = "".join(f"{name}={env[name]}\n" for name in node.hidden_env)
+        with self._usable():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+
+    def with_values(self, node: ObservedNode) -> ObservedNode:
+        """The node with the values of its secrets, which no label holds."""
+        names = [secret.name for secret in node.spec.secrets]
+        if not names or not _RUN.fullmatch(node.run_id):
+            return node
+        run = next(self.root.glob(f"*@{node.run_id}/secrets"), self.root)
+        return replace(node, spec=replace(node.spec, secrets=secret_files.found(run, names)))
+
+    def remove_run(self, run_id: str) -> None:
+        """Remove the files of a run whose nodes are about to go."""
+        if _RUN.fullmatch(run_id):
+            self._remove(f"*@{run_id}")
+
+    def remove_project(self, project: str) -> None:
+        """Remove the files of every run of a project that has no nodes."""
+        if _PROJECT.fullmatch(project):
+            self._remove(f"{project}@*")
+
+    def _remove(self, pattern: str) -> None:
+        with self._usable():
+            for folder in self.root.glob(pattern):
+                secret_files.remove(folder)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise FolderUnusable(
+                f"the folder {self.root} cannot be used for secrets: {exc.strerror}",
+                fix="make it yours and writable, or set XDG_STATE_HOME",
+            ) from exc
