@@ -310,11 +310,13 @@ def _bug(exc: Exception, *, as_json: bool) -> int:
     import tempfile
     import traceback
 
+    from orchestrator.redaction import redacted
+
+    trace = "".join(traceback.format_exception(exc))
     with tempfile.NamedTemporaryFile(
         "w", prefix="orchestrate-bug-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
-        file.write(f"{time.asctime()}\n{sys.argv}\n")
-        traceback.print_exception(exc, file=file)
+        file.write(redacted(f"{time.asctime()}\n{sys.argv}\n{trace}"))
     what, fix = f"a bug: {type(exc).__name__}: {exc}", f"please report it with {file.name}"
     return _failed(ExitCode.INTERNAL, what, fix, as_json=as_json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ from orchestrator.plan import BuildImage, Plan, PullImage
 from orchestrator.planned import plan_text
 from orchestrator.printable import QUIET_KEYS, log_text, printable
 from orchestrator.recap import object_of
-from orchestrator.redaction import redacted
+from orchestrator.redaction import redacted, redacted_document
 
 if TYPE_CHECKING:
     from orchestrator.errors import Fault
@@ -218,6 +219,11 @@ def _print_error(colour: str, text: str) -> None:
     text = redacted(text)
     paint = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     print(_painted(colour, text) if paint else text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def print_json(document: object) -> None:
+    """Print the one document of `--json`."""
+    print(json.dumps(redacted_document(document), indent=2, ensure_ascii=True))  # noqa: T201
 
 
 def _painted(colour: str, text: str) -> str:

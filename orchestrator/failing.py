@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import suppress
 
-from orchestrator.console import Console
+from orchestrator.console import Console, print_json
 from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
 from orchestrator.excerpt import summary
 
@@ -37,5 +36,5 @@ def tell_failure(code: ExitCode, what: str, fix: str = "", *, as_json: bool) -> 
 
 def _print(code: ExitCode, what: str, **more: object) -> None:
     document = {"kind": code.name.lower(), "exit_code": int(code), "what": what, **more}
-    print(json.dumps({"error": document}, indent=2))  # noqa: T201
+    print_json({"error": document})
     sys.stdout.flush()

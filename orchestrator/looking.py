@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from orchestrator.archive import node_rank_of, saved_logs
 from orchestrator.choose import EngineName, engines_for, state_folder
-from orchestrator.console import Console
+from orchestrator.console import Console, print_json
 from orchestrator.engines.base import Engine
 from orchestrator.engines.lines import LINE_BYTES
 from orchestrator.errors import ExitCode, Interrupted, NoSuchProject
@@ -59,7 +58,7 @@ def status_verb(project: str | None, engine_name: EngineName, *, as_json: bool) 
         raise _unknown(project, found)
     documents = [_show_project(console, placed) for placed in shown]
     if as_json:
-        print(json.dumps({"projects": documents}, indent=2))  # noqa: T201
+        print_json({"projects": documents})
     elif not shown:
         console.say("no projects here")
     return ExitCode.CONVERGED
@@ -200,7 +199,7 @@ def destroy_verb(target: str | None, options: DestroyOptions) -> ExitCode:
         console.say(f"left alone, as they are other owners': {', '.join(map(str, others))}")
     if options.as_json:
         documents = [_destroyed_document(done) for done in destroyed]
-        print(json.dumps({"destroyed": documents}, indent=2))  # noqa: T201
+        print_json({"destroyed": documents})
     return ExitCode.CONVERGED
 
 

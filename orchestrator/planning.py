@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.choose import EngineName, engine_for, state_folder
-from orchestrator.console import Console
+from orchestrator.console import Console, print_json
 from orchestrator.deciding import Request, kept_plan
 from orchestrator.planfile import PlanFile, is_plan_file, read_plan_file, write_plan_file
 from orchestrator.planned import plan_document
@@ -72,6 +71,5 @@ def plan_verb(path: Path, options: PlanOptions) -> bool:
         write_plan_file(kept_plan(request, decision), options.out)
         console.say(f"kept in {options.out}: `orchestrate apply {options.out}` does exactly this")
     if options.as_json:
-        document = plan_document(decision.plan, engine.traits.name)
-        print(json.dumps(document, indent=2, ensure_ascii=True))  # noqa: T201
+        print_json(plan_document(decision.plan, engine.traits.name))
     return decision.plan.is_empty

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.choose import EngineName, engine_for, state_folder
-from orchestrator.console import Console
+from orchestrator.console import Console, print_json
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
 from orchestrator.planned import plan_document
@@ -17,6 +16,7 @@ from orchestrator.planning import open_source
 from orchestrator.playbook.given import NOTHING, Given
 from orchestrator.playbook.loader import LoadedPlaybook, load
 from orchestrator.recap import recap
+from orchestrator.redaction import redacted
 from orchestrator.restarts import first_cause
 from orchestrator.run import Outcome, Request, apply, verify
 from orchestrator.teardown import left_in_place
@@ -61,7 +61,7 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
         raise
     _conclude(console, loaded, engine, outcome)
     if options.as_json:
-        _print_json(_outcome_document(console, loaded, engine, outcome))
+        print_json(_outcome_document(console, loaded, engine, outcome))
     return outcome.exit_code
 
 
@@ -117,7 +117,7 @@ def verify_verb(path: Path, engine_name: EngineName, given: Given, *, as_json: b
     if not judgement.holds:
         console.show_failure(judgement)
     if as_json:
-        _print_json({"checks": [_check_document(each) for each in judgement.results]})
+        print_json({"checks": [_check_document(each) for each in judgement.results]})
     return ExitCode.CONVERGED if judgement.holds else ExitCode.NOT_CONVERGED
 
 
@@ -128,15 +128,15 @@ def validate_verb(path: Path, given: Given, *, show: bool, as_json: bool) -> Exi
     except InvalidPlaybook as exc:
         if not as_json:
             raise
-        _print_json({"valid": False, "faults": [fault.document() for fault in exc.faults]})
+        print_json({"valid": False, "faults": [fault.document() for fault in exc.faults]})
         return exc.exit_code
     if show:
         from orchestrator.playbook.show import resolved, resolved_yaml
 
         document = resolved(loaded.playbook, loaded.secret)
-        _print_json(document) if as_json else print(resolved_yaml(document), end="")  # noqa: T201
+        print_json(document) if as_json else print(redacted(resolved_yaml(document)), end="")  # noqa: T201
     elif as_json:
-        _print_json({"valid": True, "faults": [], "digest": loaded.digest})
+        print_json({"valid": True, "faults": [], "digest": loaded.digest})
     else:
         Console().say(f"{path}: valid ({loaded.playbook.name})")
     return ExitCode.CONVERGED
@@ -146,7 +146,7 @@ def schema_verb() -> ExitCode:
     """Print the JSON Schema."""
     from orchestrator.playbook.schema import json_schema
 
-    _print_json(json_schema())
+    print_json(json_schema())
     return ExitCode.CONVERGED
 
 
@@ -170,7 +170,3 @@ def _outcome_document(
 
 def _check_document(result: CheckResult) -> dict[str, Any]:
     return asdict(result)
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=True))  # noqa: T201

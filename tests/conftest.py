@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import redaction
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -20,6 +22,12 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.mktemp("xdg")
     os.environ["XDG_STATE_HOME"] = str(root / "state")
     os.environ["ORCHESTRATE_LOCAL_ROOT"] = str(root / "local")
+
+
+@pytest.fixture(autouse=True)
+def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test hide what another one has learned to be secret."""
+    monkeypatch.setattr(redaction, "_known", set())
 
 
 @pytest.hookimpl(wrapper=True)

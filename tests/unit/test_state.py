@@ -20,6 +20,7 @@ from orchestrator.state import (
     ObservedNetwork,
     ObservedNode,
     ObservedState,
+    Secret,
     sorted_env,
     spec_fields,
     spec_hash,
@@ -64,6 +65,8 @@ OTHERS: dict[str, object] = {
     "confinement.tmpfs": (("/tmp", "rw"),),
     "confinement.cap_add": ("NET_ADMIN",),
     "confinement.security_opt": ("seccomp=unconfined",),
+    "hidden_env": ("A",),
+    "secrets": (Secret("hf_token", b"hf_1234"),),
     "workdir": "/",
     "gpus": ("GPU-a",),
 }
@@ -146,6 +149,14 @@ def test_a_spec_is_flattened_to_text() -> None:
         "mounts./data": "/src (ro)",
         "mounts./out": "/out (rw)",
     }
+
+
+def test_the_value_of_a_secret_is_in_no_text_of_a_spec() -> None:
+    spec = replace(FULL, secrets=(Secret("hf_token", b"canary-5711"),))
+    fields = spec_fields(spec)
+    assert (fields["secrets.hf_token"], "canary" in str(fields) + repr(spec)) == ("***", False)
+    other = replace(FULL, secrets=(Secret("hf_token", b"another"),))
+    assert spec_hash(spec) == spec_hash(other)
 
 
 def test_a_confinement_of_its_own_is_flattened_field_by_field() -> None:

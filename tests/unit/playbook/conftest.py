@@ -22,6 +22,11 @@ def site(
     folder.mkdir()
     (folder / "here").mkdir()
     (folder / "link").symlink_to(tmp_path)
+    (folder / "token").write_text("hf_1234")
+    (folder / "empty").write_text("")
+    (folder / "big").write_bytes(b"A=" + bytes(512 * 1024))
+    (folder / "bad.env").write_text("# mine\nRANK=1\nA=1\nexport B=2\nORCHESTRATE_X\n")
+    (folder / "latin1.env").write_bytes(b"A=1\nB=\xe4\n")
     engine_folder = tmp_path_factory.mktemp("engine")
     monkeypatch.chdir(engine_folder)  # the path of a socket is at most 107 bytes
     with socket.socket(socket.AF_UNIX) as engine:

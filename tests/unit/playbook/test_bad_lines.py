@@ -44,7 +44,8 @@ APPENDED: dict[str, list[str]] = {
     '"a b": 1': [f"7:1: ['a b']: unknown key; {KNOWN}"],
     '"\\e[31m": 1': [f"7:1: ['\\x1b[31m']: unknown key; {KNOWN}"],
     "name: y": ["7:1: name: the key is given twice, here and at line 2; remove one of the two"],
-    "  secrets: [a]": ["7:3: ranks.secrets: planned, not in this release; remove it"],
+    "vars: {a: b}": ["7:1: vars: planned, not in this release; remove it"],
+    "faults: []": ["7:1: faults: planned, not in this release; remove it"],
     "<<: {a: b}": ["7:1: merge keys are not supported; write the keys out"],
     "true: 1": ["7:1: the key 'true' is not text; quote it: \"true\""],
     "? [a]\n: b": ['7:3: a key that is not plain text; quote it: "…"'],
@@ -153,6 +154,70 @@ APPENDED: dict[str, list[str]] = {
     "gpu: {mode: tpu}": [
         "7:13: gpu.mode: expected cpu or exclusive or shared, found the text 'tpu'; "
         "did you mean cpu?"
+    ],
+    # Secrets and files of variables.
+    "  secrets: [no-such.token]": [
+        "7:13: ranks.secrets[0]: the variable NO_SUCH_TOKEN is not set; "
+        "export NO_SUCH_TOKEN, or give {name: no-such.token, file: …}"
+    ],
+    "  secrets: [{name: a, env: NO_SUCH}]": [
+        "7:13: ranks.secrets[0]: the variable NO_SUCH is not set; "
+        "export NO_SUCH, or give {name: a, file: …}"
+    ],
+    "  secrets: [{name: a, file: nope}]": [
+        "7:29: ranks.secrets[0].file: 'nope': no such file or directory; create it first"
+    ],
+    "  secrets: [{name: a, file: here}]": [
+        "7:29: ranks.secrets[0].file: 'here': not a file; give the path of a file"
+    ],
+    "  secrets: [{name: a, file: empty}]": [
+        "7:29: ranks.secrets[0].file: 'empty': empty; write the value into it"
+    ],
+    "  secrets: [{name: a, file: big}]": [
+        "7:29: ranks.secrets[0].file: 'big': larger than 512 KiB; shorten it"
+    ],
+    "  secrets: [{name: a, file: token, env: TOKEN}]": [
+        "7:13: ranks.secrets[0]: a file and a variable; give one of them"
+    ],
+    "  secrets: [{name: a, file: token}, {name: a, file: token}]": [
+        "7:37: ranks.secrets[1]: the secret a is given twice; remove one of the two"
+    ],
+    "  secrets: [../a]": [
+        "7:13: ranks.secrets[0]: the text '../a' is not a secret; "
+        "write its name, or {name: …, file: …}"
+    ],
+    "  secrets: [{name: ../a, file: token}]": [
+        "7:20: ranks.secrets[0].name: the text '../a' is not the name of a secret; "
+        "use letters, digits, _ . and -, at most 63, the first one not . or -"
+    ],
+    "  secrets: [{name: path, env: A-B}]": [
+        "7:31: ranks.secrets[0].env: the text 'A-B' is not the name of a variable; "
+        "use letters, digits and _, the first one no digit"
+    ],
+    "  secrets: [{file: token}]": ["7:13: ranks.secrets[0].name: missing; add name: hf_token"],
+    "  mounts: [{source: here, target: /run/secrets/x}]\n  secrets: [{name: a, file: token}]": [
+        f"7:35: ranks.mounts[0].target: /run/secrets is where ranks.secrets are; {FOLDER_FIX}"
+    ],
+    "  env_file: here": [
+        f"7:13: ranks.env_file: expected a list, found the text 'here'; {LIST_FIX}"
+    ],
+    "  env_file: [nope.env]": [
+        "7:14: ranks.env_file[0]: nope.env: no such file or directory; create it first"
+    ],
+    "  env_file: [here]": ["7:14: ranks.env_file[0]: here: not a file; give the path of a file"],
+    "  env_file: [bad.env]": [
+        "7:14: ranks.env_file[0]: bad.env:2: RANK is set for every rank by orchestrate; remove it",
+        "7:14: ranks.env_file[0]: bad.env:4: no name of a variable before the =; "
+        "write KEY=VALUE, without blanks or `export`",
+        "7:14: ranks.env_file[0]: bad.env:5: ORCHESTRATE_X is set for every rank by orchestrate; "
+        "remove it",
+    ],
+    "  env_file: [latin1.env]": [
+        "7:14: ranks.env_file[0]: latin1.env:2: not UTF-8; save the file as UTF-8"
+    ],
+    "  env_file: [big]": ["7:14: ranks.env_file[0]: big: larger than 256 KiB; shorten it"],
+    "  per_node: {1: {env_file: [nope.env]}}": [
+        "7:29: ranks.per_node.1.env_file[0]: nope.env: no such file or directory; create it first"
     ],
     # Security.
     "security: {profile: strikt}": [

@@ -28,6 +28,7 @@ from orchestrator.state import (
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
+    Secret,
 )
 
 CAPTURES = Path(__file__).parent / "captures"
@@ -352,3 +353,25 @@ def test_a_restart_count_is_read_from_its_label_and_is_no_part_of_the_spec(
     found["Config"]["Labels"]["orchestrate.restart_count"] = label
     found["Config"]["Env"] += ["ORCHESTRATE_RESTART_COUNT=2", "TORCHELASTIC_RESTART_COUNT=2"]
     assert node_from_inspect(found) == replace(NODES["running"], restart_count=count)
+
+
+SECRETS_LABELS = {"orchestrate.secrets": "a,b", "orchestrate.hidden_env": "PATH,TOKEN"}
+SECRETS_MOUNT = {"Type": "bind", "Source": "/s", "Target": "/run/secrets", "ReadOnly": True}
+
+
+def test_secrets_are_known_by_label_and_mount_and_never_by_value() -> None:
+    found = capture("running")
+    found["Config"]["Labels"] |= SECRETS_LABELS
+    found["HostConfig"]["Mounts"] = [SECRETS_MOUNT]
+    spec = node_from_inspect(found).spec
+    assert (spec.secrets, spec.mounts) == ((Secret("a"), Secret("b")), ())
+    assert spec.hidden_env == ("PATH", "TOKEN")
+
+
+@pytest.mark.parametrize("mounts", [[], [SECRETS_MOUNT | {"ReadOnly": False}]])
+def test_a_label_without_its_mount_makes_no_secret(mounts: list[dict[str, object]]) -> None:
+    found = capture("running")
+    found["Config"]["Labels"] |= SECRETS_LABELS
+    found["HostConfig"]["Mounts"] = mounts
+    spec = node_from_inspect(found).spec
+    assert (spec.secrets, len(spec.mounts)) == ((), len(mounts))

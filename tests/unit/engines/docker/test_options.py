@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.engines.docker.options import create_options
+from orchestrator.engines.docker.options import PrivatePaths, create_options
 from orchestrator.state import (
     UNLIMITED,
     Confinement,
@@ -14,6 +14,7 @@ from orchestrator.state import (
     Mount,
     NodeSpec,
     RunIdentity,
+    Secret,
     spec_hash,
 )
 
@@ -128,3 +129,22 @@ def test_a_node_that_may_write_to_its_tmp_alone() -> None:
 def test_paths_survive_dockers_csv(path: str, field: str) -> None:
     options = create_options(replace(BARE, mounts=(Mount(path, "/x", True),)), IDENTITY, "1000")
     assert options["mounts"] == [["type=bind", field, "target=/x", "readonly"]]
+
+
+def test_secrets_and_hidden_variables_stand_in_no_argument() -> None:
+    node = replace(
+        BARE,
+        env=(("A", "shown"), ("TOKEN", "canary-5711")),
+        hidden_env=("TOKEN",),
+        secrets=(Secret("hf_token", b"canary-5712"), Secret("wandb", b"canary-5713")),
+    )
+    private = PrivatePaths("/state/pair@run-7/secrets", "/state/pair@run-7/pair-node-0.env")
+    options = create_options(node, IDENTITY, "1000", private)
+    assert "canary" not in str(options)
+    assert options["env_files"] == ["/state/pair@run-7/pair-node-0.env"]
+    assert options["envs"]["A"] == "shown"
+    assert options["mounts"] == [
+        ["type=bind", "source=/state/pair@run-7/secrets", "target=/run/secrets", "readonly"]
+    ]
+    told = {"orchestrate.hidden_env": "TOKEN", "orchestrate.secrets": "hf_token,wandb"}
+    assert options["labels"] == labels(node) | told
