@@ -44,7 +44,6 @@ APPENDED: dict[str, list[str]] = {
     '"a b": 1': [f"7:1: ['a b']: unknown key; {KNOWN}"],
     '"\\e[31m": 1': [f"7:1: ['\\x1b[31m']: unknown key; {KNOWN}"],
     "name: y": ["7:1: name: the key is given twice, here and at line 2; remove one of the two"],
-    "vars: {a: b}": ["7:1: vars: planned, not in this release; remove it"],
     "faults: []": ["7:1: faults: planned, not in this release; remove it"],
     "<<: {a: b}": ["7:1: merge keys are not supported; write the keys out"],
     "true: 1": ["7:1: the key 'true' is not text; quote it: \"true\""],
