@@ -180,11 +180,11 @@ def test_a_bug_report_holds_no_value(secret_desk: Desk, tmp_path: Path) -> None:
     write(secret_desk, "true")
     program = (
         "import sys\n"
-        "from orchestrator import cli, run\n"
+        "from orchestrator import cli, deciding, run\n"
         "def broken(request, *rest, **more):\n"
-        "    value = run.desired_state(request).nodes[0].secrets[0].value\n"
+        "    value = deciding.desired_state(request).nodes[0].secrets[0].value\n"
         "    raise RuntimeError(f'it was {value!r}: {value.decode()}')\n"
-        "run._decide = broken\n"
+        "run.decide = broken\n"
         f"sys.exit(cli.run(['plan', '--engine', {secret_desk.engine!r}, 'playbook.yaml']))\n"
     )
     done = subprocess.run(
