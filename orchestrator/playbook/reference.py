@@ -32,6 +32,8 @@ ranks:
   nproc_per_node: 1                # above 1: torchrun inside each node
   command: [python, -m, trainer, --max-steps, "{{ steps }}"]
   env: {OMP_NUM_THREADS: "1"}      # text: quote numbers
+  # env_file: [common.env]         # as docker's --env-file; shown in no plan
+  # secrets: [hf_token]            # from HF_TOKEN; a file in $ORCHESTRATE_SECRETS_DIR
   mounts:
     - {source: ./data, target: /data}
   resources: {cpus: 1.0, memory: 2GiB, shm_size: 256MiB, pids: 512}
@@ -42,7 +44,7 @@ rendezvous: {backend: auto, port: 29500, timeout: 60s}
 
 gpu: {mode: cpu}                   # cpu | exclusive | shared: see gpu.md
 
-security: {profile: default}
+security: {profile: default}       # strict: read-only root, no root user, pinned image (security.md)
 
 health_checks:                     # apply has converged when all of these hold
   - joined: {within: 60s}
