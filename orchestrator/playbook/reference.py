@@ -44,7 +44,7 @@ rendezvous: {backend: auto, port: 29500, timeout: 60s}
 
 gpu: {mode: cpu}                   # cpu | exclusive | shared: see gpu.md
 
-security: {profile: default}       # strict: read-only root, no root user, pinned image (security.md)
+security: {profile: default}       # or strict: read-only root, no root user, pinned image
 
 health_checks:                     # apply has converged when all of these hold
   - joined: {within: 60s}
