@@ -1,0 +1,128 @@
+"""`python -m benchmarks.planning`: what deciding costs by itself, without an engine.
+
+The nodes are values, so this measures pure code: from a desired and an observed state to a
+plan, and from a plan to its text and its JSON form.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from orchestrator.engines.docker.engine import TRAITS
+from orchestrator.plan import Plan
+from orchestrator.planned import plan_document, plan_text
+from orchestrator.planner import make_plan
+from orchestrator.state import (
+    DesiredState,
+    ImageSpec,
+    Limits,
+    NetworkSpec,
+    NodeSpec,
+    NodeStatus,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedState,
+    spec_hash,
+)
+
+SIZES = (100, 1_000, 10_000)
+NUM_ROUNDS = 3
+TARGET_S = 2.0
+
+
+def wanted(num_nodes: int) -> DesiredState:
+    """A gang with as many variables as a real one."""
+    env = tuple((f"VARIABLE_{index:02}", f"value {index}") for index in range(16))
+    nodes = tuple(
+        NodeSpec(
+            node_rank=rank,
+            num_ranks=1,
+            name=f"bench-node-{rank}",
+            command=("python", "-m", "trainer", "--max-steps", "20"),
+            image="bench:1",
+            env=env,
+            limits=Limits(1.0, 2**31, 2**30, 4096),
+            network="bench-net",
+        )
+        for rank in range(num_nodes)
+    )
+    return DesiredState("bench", ImageSpec("bench:1"), NetworkSpec("bench-net"), nodes)
+
+
+def found(desired: DesiredState) -> ObservedState:
+    """The same gang, as an engine would describe it while it runs."""
+    nodes = tuple(
+        ObservedNode(
+            f"{spec.node_rank:064}",
+            spec,
+            "run-1",
+            spec_hash(spec),
+            NodeStatus.RUNNING,
+            image_id="sha256:1",
+            network_id="n1",
+        )
+        for spec in desired.nodes
+    )
+    networks = (ObservedNetwork("n1", "bench-net", True, "bench"),)
+    return ObservedState("bench", ObservedImage("bench:1", "sha256:1"), networks, nodes)
+
+
+def edited(desired: DesiredState) -> DesiredState:
+    """Every node with another command, other limits and another variable."""
+    nodes = tuple(
+        replace(
+            node,
+            command=(*node.command[:-1], "50"),
+            limits=replace(node.limits, cpus=0.5),
+            env=(*node.env, ("ZZZ", "1")),
+        )
+        for node in desired.nodes
+    )
+    return replace(desired, nodes=nodes)
+
+
+def median_s(work: Callable[[], object]) -> float:
+    """The median time of a few rounds."""
+    times = []
+    for _ in range(NUM_ROUNDS):
+        began_s = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began_s)
+    return statistics.median(times)
+
+
+def as_json(plan: Plan) -> str:
+    """The plan as `plan --json` prints it."""
+    return json.dumps(plan_document(plan, "docker"), indent=2)
+
+
+def main() -> int:
+    """Print a table; 1 if the largest size takes longer than the target."""
+    print("| nodes | nothing to do s | all replaced s | its text s | its JSON s |")
+    print("| --- | --- | --- | --- | --- |")
+    slowest_s = 0.0
+    for num_nodes in SIZES:
+        desired = wanted(num_nodes)
+        observed, other = found(desired), edited(desired)
+        plan = make_plan(other, observed, in_place=TRAITS.in_place)
+        figures = [
+            median_s(partial(make_plan, desired, observed, in_place=TRAITS.in_place)),
+            median_s(partial(make_plan, other, observed, in_place=TRAITS.in_place)),
+            median_s(partial(plan_text, plan)),
+            median_s(partial(as_json, plan)),
+        ]
+        slowest_s = max(figures[:2])
+        print(f"| {num_nodes} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |")
+    met = slowest_s < TARGET_S
+    print(f"planning {SIZES[-1]} nodes: {slowest_s:.2f} s, target {TARGET_S:g} s, met: {met}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

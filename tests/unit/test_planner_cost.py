@@ -1,0 +1,57 @@
+"""What planning costs grows with the number of nodes, and each node is opened a few times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from orchestrator import difference, state
+from orchestrator.planned import plan_document, plan_text
+from orchestrator.planner import make_plan
+from orchestrator.state import DesiredState, NodeSpec, ObservedState
+from tests.unit.fakes import IN_PLACE, World, desired_state, on_every_node
+
+MOST_PER_NODE = 4
+"""The found spec and the wanted one, for the fields; the wanted one once more for its hash."""
+
+
+def applied(desired: DesiredState) -> ObservedState:
+    world = World()
+    world.carry_out(make_plan(desired, world.observe(desired)))
+    return world.observe(desired)
+
+
+WISHES: dict[str, Callable[[DesiredState], DesiredState]] = {
+    "as it was": lambda desired: desired,
+    "other limits": lambda desired: on_every_node(
+        desired, limits=replace(desired.nodes[0].limits, cpus=0.5)
+    ),
+    "another command": lambda desired: on_every_node(desired, command=("python", "x.py")),
+}
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_node_is_opened_a_few_times_whatever_their_number(
+    wish: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_opened = 0
+    spec_fields = state.spec_fields
+
+    def counted(spec: NodeSpec) -> dict[str, str]:
+        nonlocal num_opened
+        num_opened += 1
+        return spec_fields(spec)
+
+    before = desired_state(300)
+    observed, desired = applied(before), WISHES[wish](before)
+    monkeypatch.setattr(state, "spec_fields", counted)
+    monkeypatch.setattr(difference, "spec_fields", counted)
+    plan = make_plan(desired, observed, in_place=IN_PLACE)
+    assert num_opened <= MOST_PER_NODE * 300
+    assert num_opened >= 300  # else nothing was counted
+    num_opened = 0
+    text, document = plan_text(plan), plan_document(plan, "docker")
+    assert (num_opened, len(document["objects"])) == (0, 302)
+    assert len(text.splitlines()) >= 303
