@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from orchestrator import __version__
 from orchestrator.errors import FolderUnusable, PlanRefused
 from orchestrator.plan import Plan
 from orchestrator.planned import PLAN_VERSION, plan_document
+from orchestrator.redaction import redacted_document
 from orchestrator.state import DesiredState, ObservedState
 
 FORMAT: Final = 1
@@ -100,6 +101,8 @@ def _identities(observed: ObservedState) -> dict[str, str]:
 
 def refuse_what_moved(kept: PlanFile, now: PlanFile) -> None:
     """Raises PlanRefused if what a plan was made from is not what there is now; says what moved."""
+    # The values of secrets were left out of the file.
+    now = replace(now, plan=cast("dict[str, Any]", redacted_document(now.plan)))
     if moved := list(_moved(kept, now)):
         raise PlanRefused(
             f"the plan is out of date: {'; '.join(moved)}",
@@ -169,7 +172,7 @@ def write_plan_file(file: PlanFile, path: Path) -> None:
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(asdict(file), stream, indent=2, ensure_ascii=True)
+            json.dump(redacted_document(asdict(file)), stream, indent=2, ensure_ascii=True)
             stream.write("\n")
         part.replace(path)
     except OSError as exc:

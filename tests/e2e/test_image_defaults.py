@@ -61,7 +61,7 @@ def project(tmp_path: Path) -> Iterator[str]:
     """A name of its own, of which nothing is left afterwards."""
     name = f"utest-{secrets.token_hex(5)}"
     yield name
-    engine = DockerEngine(cache_dir=tmp_path)
+    engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path / "private")
     plan = make_destroy_plan(engine.observe(Query(name)))
     engine.remove_nodes([removal.node for removal in plan.remove_nodes])
     for removal in plan.remove_networks:
@@ -102,7 +102,7 @@ def test_what_an_image_gives_is_no_difference(
     )
     network = NetworkSpec(f"{project}-net")
     desired = DesiredState(project, ImageSpec(f"{project}:1"), network, (spec,))
-    engine = DockerEngine(cache_dir=tmp_path)
+    engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path / "private")
     engine.create_network(network, project)
     engine.start_nodes([spec], RunIdentity(project, "run-1", "/runs/1"), lambda _: None)
     observed = engine.observe(query_for(desired))
@@ -123,7 +123,7 @@ def test_an_entrypoint_runs_the_command_and_the_plan_says_so(
         image=f"{project}:1",
     )
     desired = DesiredState(project, ImageSpec(f"{project}:1"), None, (spec,))
-    engine = DockerEngine(cache_dir=tmp_path)
+    engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path / "private")
     engine.start_nodes([spec], RunIdentity(project, "run-1", "/runs/1"), lambda _: None)
     plan = make_plan(desired, engine.observe(query_for(desired)))
     assert plan.unchanged[0].why == (

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import redaction
 from orchestrator.planfile import is_plan_file
 from orchestrator.state import EngineTraits, NodeStatus
 from tests.unit.desk import Desk, Said, desk
@@ -208,3 +209,27 @@ def test_a_playbook_is_not_taken_for_a_plan(text: str, tmp_path: Path) -> None:
     assert not is_plan_file(tmp_path / "x")
     assert not is_plan_file(tmp_path / "missing")
     assert not is_plan_file(tmp_path)
+
+
+def test_a_kept_plan_holds_no_secret_and_can_be_carried_out_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs_on(desk)
+    monkeypatch.setattr(redaction, "_known", set())
+    redaction.learn([b"canary-7f3"])
+    desk.write(PLAYBOOK.replace("train.py]", "train.py, --token, canary-7f3]"))
+    keep(desk)
+    text = (desk.folder / KEPT).read_text()
+    assert ("canary" in text, redaction.VEIL in text) == (False, True)
+    applied = desk.run("apply", "--detach", KEPT)
+    assert (applied.code, "canary" in applied.out + applied.err) == (0, False)
+
+
+def test_a_plan_with_variables_wants_the_same_ones_again(desk: Desk) -> None:
+    templated = PLAYBOOK.replace("train.py]", "train.py, --steps, '{{ steps }}']")
+    desk.write(f"vars: {{steps: 1}}\n{templated}")
+    kept = desk.run("plan", "--engine", "docker", "-e", "steps=2", "--out", KEPT, "pair.yaml")
+    assert kept.code == 0, kept.err
+    refused = desk.run("apply", KEPT)
+    assert (refused.code, "variables" in refused.err, desk.engine.mutations) == (16, True, [])
+    assert desk.run("apply", "-e", "steps=2", KEPT).code == 0
