@@ -122,7 +122,8 @@ def loosen(name: str, network: str, options: list[str]) -> None:
     docker("rm", "--force", name)
     labels = [f"--label={key}={value}" for key, value in config["Labels"].items()]
     words = [*labels, *options, config["Image"], *config["Cmd"]]
-    docker("run", "--detach", "--name", name, "--network", network, *words)
+    names = ["--name", name, "--hostname", name, "--network", network]
+    docker("run", "--detach", *names, *words)
 
 
 @pytest.mark.torch

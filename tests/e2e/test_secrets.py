@@ -154,6 +154,16 @@ def test_nothing_is_left_of_an_apply_that_was_killed(secret_desk: Desk) -> None:
     assert kept(secret_desk) == []
 
 
+def test_a_restarted_gang_finds_its_secrets(secret_desk: Desk) -> None:
+    script = (
+        "[ $ORCHESTRATE_RESTART_COUNT = 1 ] || exit 3; wc -c <$ORCHESTRATE_SECRETS_DIR/hf_token"
+    )
+    write(secret_desk, script, restarts="restarts: {max: 1}")
+    assert said(secret_desk)[-1] == "14"
+    assert secret_desk.destroy().code == 0
+    assert kept(secret_desk) == []
+
+
 @pytest.mark.docker
 def test_a_node_of_any_user_reads_its_secrets_and_nobody_writes_them(docker_desk: Desk) -> None:
     docker_desk.env["E2E_TOKEN"] = CANARY
