@@ -16,8 +16,9 @@ from orchestrator.images.buildlog import BuildLog, open_build_log
 from orchestrator.images.command import Limits, Outcome
 from orchestrator.images.dockerfile import base_images, with_bases
 from orchestrator.images.failures import failure, is_index_out_of_reach
+from orchestrator.images.labels import LABEL_INPUTS
 from orchestrator.images.reach import Reach, ReachMemory, Route, memory_key, reach_from_environment
-from orchestrator.images.recipe import LABEL_INPUTS, BuildRecipe, inputs_digest, requirements_of
+from orchestrator.images.recipe import BuildRecipe, inputs_digest, requirements_of
 from orchestrator.images.scout import Needs, Scout
 from orchestrator.images.scratch import exclusive_scratch
 from orchestrator.images.staging import make_stage

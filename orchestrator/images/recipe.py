@@ -10,8 +10,6 @@ from pathlib import Path
 from orchestrator.errors import ImageUnavailable
 from orchestrator.images.context import IGNORE_FILE, Entry, Kind, context_entries
 
-LABEL_INPUTS = "orchestrate.build_inputs"
-
 
 @dataclass(frozen=True, slots=True)
 class BuildRecipe:

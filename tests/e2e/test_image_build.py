@@ -19,7 +19,8 @@ from orchestrator.errors import ImageUnavailable
 from orchestrator.images.build_cli import BuildCli
 from orchestrator.images.builder import ImageBuilder
 from orchestrator.images.context import Kind, context_entries
-from orchestrator.images.recipe import LABEL_INPUTS, BuildRecipe, inputs_digest
+from orchestrator.images.labels import LABEL_INPUTS
+from orchestrator.images.recipe import BuildRecipe, inputs_digest
 
 pytestmark = pytest.mark.docker
 

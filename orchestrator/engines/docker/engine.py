@@ -30,8 +30,6 @@ from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.private import PrivateFiles
 from orchestrator.engines.docker.reading import Filter, Reader
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
-from orchestrator.images.command import Limits as StreamLimits
-from orchestrator.images.command import stream
 from orchestrator.state import (
     LABEL_OWNER,
     LABEL_PROJECT,
@@ -181,9 +179,9 @@ class DockerEngine:
 
     def pull_image(self, image: ImageSpec, on_line: OnLine) -> None:
         """See `Engine.pull_image`."""
-        done = stream(
-            [*self._cli.prefix, "pull", image.tag], StreamLimits(PULL_DEADLINE_S), on_line
-        )
+        from orchestrator.images.command import Limits, stream
+
+        done = stream([*self._cli.prefix, "pull", image.tag], Limits(PULL_DEADLINE_S), on_line)
         if not done.ok:
             raise to_error(done.text, f"pulling image {image.tag}")
 

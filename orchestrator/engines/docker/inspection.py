@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.identity import without_run
-from orchestrator.images.recipe import LABEL_INPUTS
+from orchestrator.images.labels import LABEL_INPUTS
 from orchestrator.state import (
     LABEL_HIDDEN_ENV,
     LABEL_NODE_RANK,
