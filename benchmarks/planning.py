@@ -14,22 +14,18 @@ from dataclasses import replace
 from functools import partial
 
 from orchestrator.engines.docker.engine import TRAITS
-from orchestrator.plan import Plan
-from orchestrator.planned import plan_document, plan_text
-from orchestrator.planner import make_plan
-from orchestrator.state import (
-    DesiredState,
-    ImageSpec,
-    Limits,
-    NetworkSpec,
-    NodeSpec,
+from orchestrator.plans.document import plan_document, plan_text
+from orchestrator.plans.plan import Plan
+from orchestrator.plans.planner import make_plan
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
+from orchestrator.state.observed import (
     NodeStatus,
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
     ObservedState,
-    spec_hash,
 )
+from orchestrator.state.spec import Limits, NodeSpec, spec_hash
 
 SIZES = (100, 1_000, 10_000)
 NUM_ROUNDS = 3

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.engines.base import Engine
 from orchestrator.errors import FolderUnusable, OutOfSpace
-from orchestrator.state import ObservedNode
+from orchestrator.state.observed import ObservedNode
 
 FOLDER = ".orchestrate/runs"
 

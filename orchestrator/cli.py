@@ -118,12 +118,12 @@ def apply(playbook: Chosen, check: bool, **options: Any) -> ExitCode:
     that `plan --out` wrote: that very plan is carried out, or refused if it is out of date.
     """
     if check:
-        from orchestrator.planning import PlanOptions, plan_verb
+        from orchestrator.commands.planning import PlanOptions, plan_verb
 
         options.pop("detach")
         plan_verb(playbook.path, PlanOptions(given=playbook.given, **options))
         return ExitCode.CONVERGED
-    from orchestrator.verbs import ApplyOptions, apply_verb
+    from orchestrator.commands.verbs import ApplyOptions, apply_verb
 
     return apply_verb(playbook.path, ApplyOptions(given=playbook.given, **options))
 
@@ -146,7 +146,7 @@ def plan(playbook: Chosen, exit_code: bool, **options: Any) -> ExitCode:
     +  created     ~  changed in place     =  as it should be
     -  removed    -/+ replaced             !  not ours, left alone
     """  # noqa: D301  (click's mark for lines that stay as they are)
-    from orchestrator.planning import PlanOptions, plan_verb
+    from orchestrator.commands.planning import PlanOptions, plan_verb
 
     is_empty = plan_verb(playbook.path, PlanOptions(given=playbook.given, **options))
     return ExitCode.CHANGES_PENDING if exit_code and not is_empty else ExitCode.CONVERGED
@@ -161,7 +161,7 @@ def verify(playbook: Chosen, engine: EngineName, as_json: bool) -> ExitCode:
 
     Waits for nothing and changes nothing.
     """
-    from orchestrator.verbs import verify_verb
+    from orchestrator.commands.verbs import verify_verb
 
     return verify_verb(playbook.path, engine, playbook.given, as_json=as_json)
 
@@ -172,7 +172,7 @@ def verify(playbook: Chosen, engine: EngineName, as_json: bool) -> ExitCode:
 @_json
 def validate(playbook: Chosen, show: bool, as_json: bool) -> ExitCode:
     """Check PLAYBOOK and name every fault in it, with line and column."""
-    from orchestrator.verbs import validate_verb
+    from orchestrator.commands.verbs import validate_verb
 
     return validate_verb(playbook.path, playbook.given, show=show, as_json=as_json)
 
@@ -180,7 +180,7 @@ def validate(playbook: Chosen, show: bool, as_json: bool) -> ExitCode:
 @app.command()
 def schema() -> ExitCode:
     """Print the JSON Schema of the playbook language."""
-    from orchestrator.verbs import schema_verb
+    from orchestrator.commands.verbs import schema_verb
 
     return schema_verb()
 
@@ -194,7 +194,7 @@ def status(project: str | None, engine: EngineName, as_json: bool) -> ExitCode:
 
     PROJECT is a name or a playbook.
     """
-    from orchestrator.looking import status_verb
+    from orchestrator.commands.looking import status_verb
 
     return status_verb(project, engine, as_json=as_json)
 
@@ -213,7 +213,7 @@ def logs(
     When the nodes are gone, the logs that were kept of their last run. PROJECT is a name or a
     playbook; without it, the only project there is.
     """
-    from orchestrator.looking import LogsOptions, logs_verb
+    from orchestrator.commands.looking import LogsOptions, logs_verb
 
     return logs_verb(project, LogsOptions(engine, node, follow, raw))
 
@@ -240,7 +240,7 @@ def destroy(
     is; with several it lists them and removes none. It goes by labels alone, so the playbook
     need not be there any more.
     """
-    from orchestrator.looking import DestroyOptions, destroy_verb
+    from orchestrator.commands.looking import DestroyOptions, destroy_verb
 
     if every and project is not None:
         raise click.UsageError("give a project or --all, not both")
@@ -287,7 +287,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _refused(exc: OrchestrateError | click.ClickException, *, as_json: bool) -> int:
-    from orchestrator.failing import tell_error
+    from orchestrator.commands.failing import tell_error
 
     if isinstance(exc, OrchestrateError):
         return tell_error(exc, as_json=as_json)
@@ -301,7 +301,7 @@ def _disk_full(exc: OSError, *, as_json: bool) -> int:
 
 
 def _failed(code: ExitCode, what: str, fix: str, *, as_json: bool) -> int:
-    from orchestrator.failing import tell_failure
+    from orchestrator.commands.failing import tell_failure
 
     return tell_failure(code, what, fix, as_json=as_json)
 

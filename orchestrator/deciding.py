@@ -18,13 +18,14 @@ from orchestrator.engines.base import Engine, Query
 from orchestrator.events import Sink
 from orchestrator.gpus.inventory import Inventory, read_inventory
 from orchestrator.images.recipe import inputs_digest
-from orchestrator.plan import Plan
-from orchestrator.planfile import Basis, PlanFile, plan_file, refuse_what_moved
-from orchestrator.planner import make_plan
-from orchestrator.playbook.loader import LoadedPlaybook
+from orchestrator.plans.file import Basis, PlanFile, plan_file, refuse_what_moved
+from orchestrator.plans.plan import Plan
+from orchestrator.plans.planner import make_plan
+from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.outside import take
 from orchestrator.resolve import build_recipe, resolve
-from orchestrator.state import DesiredState, ObservedNode, ObservedState
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.observed import ObservedNode, ObservedState
 from orchestrator.watch import Judgement, Watched, judge_kept_logs
 
 

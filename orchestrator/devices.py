@@ -10,14 +10,10 @@ from orchestrator.gpus.assignment import Uuids, assign
 from orchestrator.gpus.demand import GpuDemand
 from orchestrator.gpus.inventory import Gpu
 from orchestrator.playbook.models import Playbook
-from orchestrator.state import (
-    UNLIMITED,
-    DesiredState,
-    EngineTraits,
-    NodeSpec,
-    ObservedNode,
-    sorted_env,
-)
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.observed import ObservedNode
+from orchestrator.state.spec import UNLIMITED, NodeSpec, sorted_env
+from orchestrator.state.traits import EngineTraits
 
 ENV_MODE = "ORCHESTRATE_GPU_MODE"
 

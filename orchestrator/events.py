@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.loglines import LogLine
-from orchestrator.plan import Action, Plan
-from orchestrator.state import ObservedNode
+from orchestrator.plans.plan import Action, Plan
+from orchestrator.state.observed import ObservedNode
 
 if TYPE_CHECKING:  # destroy tells events too, and does without the playbook's models
     from orchestrator.restarts import Restart

@@ -19,7 +19,7 @@ from orchestrator.events import (
     ActionStarted,
     Sink,
 )
-from orchestrator.plan import (
+from orchestrator.plans.plan import (
     BuildImage,
     ChangeNode,
     CreateNetwork,
@@ -29,7 +29,8 @@ from orchestrator.plan import (
     RemoveNode,
     StartNode,
 )
-from orchestrator.state import ObservedNode, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.observed import ObservedNode
 
 Batched = TypeVar("Batched", RemoveNode, StartNode)
 

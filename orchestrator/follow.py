@@ -12,7 +12,7 @@ from orchestrator.events import GangRestarted, GangStopped, RestartDecided
 from orchestrator.executor import Execution, execute, stop_gang
 from orchestrator.playbook.models import Restarts
 from orchestrator.restarts import Restart, next_restart, restart_plan
-from orchestrator.state import RunIdentity
+from orchestrator.state.desired import RunIdentity
 from orchestrator.watch import Judgement, Watched, watch
 
 FAILED_GRACE_S = 1.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.state import RunIdentity
+from orchestrator.state.desired import RunIdentity
 
 ENV_RUN_ID: Final = "ORCHESTRATE_RUN_ID"
 ENV_RESTART_COUNT: Final = "ORCHESTRATE_RESTART_COUNT"

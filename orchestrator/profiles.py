@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orchestrator.playbook.security import TMP, Security
-from orchestrator.state import Confinement
+from orchestrator.state.spec import Confinement
 
 STRICT_USER = "65534:65534"
 """`nobody` on every distribution. Known before the image is, whoever that would run as."""

@@ -13,23 +13,14 @@ from orchestrator.devices import backend, gpu_demand, gpu_env, memlock_bytes
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.images.recipe import BuildRecipe
 from orchestrator.launcher import under_torchrun
-from orchestrator.playbook.loader import LoadedPlaybook
+from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.models import PerNode, Playbook, Ranks, Resources
 from orchestrator.playbook.outside import NOTHING, Taken
 from orchestrator.profiles import confinement_of, default_user, environment_of
-from orchestrator.state import (
-    ENV_SECRETS_DIR,
-    SECRETS_FOLDER,
-    DesiredState,
-    EngineTraits,
-    ImageSpec,
-    Limits,
-    Mount,
-    NetworkSpec,
-    NodeSpec,
-    Secret,
-    sorted_env,
-)
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
+from orchestrator.state.labels import ENV_SECRETS_DIR, SECRETS_FOLDER
+from orchestrator.state.spec import Limits, Mount, NodeSpec, Secret, sorted_env
+from orchestrator.state.traits import EngineTraits
 
 DEFAULT_SHM_BYTES = 1024**3
 """Docker's own 64 MB are too small for NCCL and DataLoader workers; unused pages cost nothing."""

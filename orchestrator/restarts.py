@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.plan import Plan, RemoveNode, StartNode
-from orchestrator.state import COMMAND_CODES, DesiredState, ObservedNode
+from orchestrator.plans.plan import Plan, RemoveNode, StartNode
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.observed import COMMAND_CODES, ObservedNode
 from orchestrator.verify.checks import Run
 from orchestrator.verify.outcome import failures
 from orchestrator.verify.results import CheckResult, Status

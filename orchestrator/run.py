@@ -19,7 +19,6 @@ from orchestrator.deciding import (
     query_for,
     watched,
 )
-from orchestrator.drift import remaining_differences
 from orchestrator.engines.base import Query
 from orchestrator.errors import ExitCode, NoSuchProject, OrchestrateError, StillDifferent
 from orchestrator.events import (
@@ -33,9 +32,11 @@ from orchestrator.events import (
 from orchestrator.executor import Execution, execute, stop_gang
 from orchestrator.follow import FAILED_GRACE_S, Course, Followed, follow
 from orchestrator.lock import project_lock
-from orchestrator.plan import Plan, PullImage
+from orchestrator.plans.drift import remaining_differences
+from orchestrator.plans.plan import Plan, PullImage
 from orchestrator.restarts import Restart
-from orchestrator.state import COMMAND_CODES, DesiredState, RunIdentity
+from orchestrator.state.desired import DesiredState, RunIdentity
+from orchestrator.state.observed import COMMAND_CODES
 from orchestrator.watch import Judgement, judge_kept_logs
 
 __all__ = [

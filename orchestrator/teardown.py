@@ -16,9 +16,10 @@ from orchestrator.errors import EngineFailed, NoSuchProject, OrchestrateError
 from orchestrator.events import PlanMade, Sink
 from orchestrator.executor import Execution, execute
 from orchestrator.lock import project_lock
-from orchestrator.plan import Plan
-from orchestrator.planner import make_destroy_plan, refuse_rivals
-from orchestrator.state import ProjectSummary, RunIdentity
+from orchestrator.plans.plan import Plan
+from orchestrator.plans.planner import make_destroy_plan, refuse_rivals
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.observed import ProjectSummary
 
 
 @dataclass(frozen=True, slots=True)

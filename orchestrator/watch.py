@@ -18,7 +18,8 @@ from orchestrator.engines.base import Engine
 from orchestrator.events import CheckChanged, NodeEnded, NodeSpoke, Sink, StillWaiting
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.playbook.models import Check, Training
-from orchestrator.state import DesiredState, ObservedNode
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.observed import ObservedNode
 from orchestrator.verify.checks import CheckResult, Run, Status, evaluate
 from orchestrator.verify.facts import RunFacts
 from orchestrator.verify.outcome import failures

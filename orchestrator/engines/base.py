@@ -15,17 +15,10 @@ from threading import Event
 from typing import Protocol
 
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state import (
-    EngineTraits,
-    ImageSpec,
-    NetworkSpec,
-    NodeSpec,
-    ObservedNetwork,
-    ObservedNode,
-    ObservedState,
-    ProjectSummary,
-    RunIdentity,
-)
+from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
+from orchestrator.state.observed import ObservedNetwork, ObservedNode, ObservedState, ProjectSummary
+from orchestrator.state.spec import NodeSpec
+from orchestrator.state.traits import EngineTraits
 
 
 @dataclass(frozen=True, slots=True)

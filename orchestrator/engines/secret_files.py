@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.redaction import learn
-from orchestrator.state import Secret
+from orchestrator.state.spec import Secret
 
 # What a playbook may name; a label may say anything, and must not lead out of the folder.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", re.ASCII)

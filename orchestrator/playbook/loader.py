@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InvalidPlaybook
@@ -20,36 +19,16 @@ from orchestrator.playbook.given import (
     variables_in,
 )
 from orchestrator.playbook.include import Reading, read_playbook
+from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.merge import without
-from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.placing import Papers, placed
 from orchestrator.playbook.preamble import VARS
 from orchestrator.playbook.relocate import relocated
 from orchestrator.playbook.render import Renderer
 from orchestrator.playbook.rules import Site
 from orchestrator.playbook.source import Source, read, refused
-from orchestrator.playbook.tree import Complaint, Loc, Mapping, Node
+from orchestrator.playbook.tree import Complaint, Mapping, Node
 from orchestrator.playbook.variables import Scope, Variable
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedPlaybook:
-    """A playbook that holds, and where it came from.
-
-    Attributes:
-        playbook: the models.
-        path: the file, absolute; its folder without links.
-        digest: `sha256:` and the hexadecimal digest of all that went into it: the file's bytes,
-            those of included files and files of variables, `-e`, and what `env()` gave.
-        folder: what relative paths in the playbook are relative to; absolute, without links.
-        secret: the places of values that hold a secret of the environment.
-    """
-
-    playbook: Playbook
-    path: Path
-    digest: str
-    folder: Path
-    secret: frozenset[Loc] = frozenset()
 
 
 def load(path: Path, given: Given = NOTHING) -> LoadedPlaybook:

@@ -19,7 +19,7 @@ from orchestrator.playbook.reserved import reserved
 from orchestrator.redaction import learn
 
 if TYPE_CHECKING:
-    from orchestrator.playbook.loader import LoadedPlaybook
+    from orchestrator.playbook.loaded import LoadedPlaybook
 
 MAX_SECRET_BYTES = 512 * 1024
 

@@ -17,7 +17,7 @@ from orchestrator.playbook.models import (
     Progress,
     Training,
 )
-from orchestrator.state import NodeStatus, ObservedNode
+from orchestrator.state.observed import NodeStatus, ObservedNode
 from orchestrator.verify.facts import RankFacts, RunFacts, last_start_s
 from orchestrator.verify.join import join_faults, rank_has_joined
 from orchestrator.verify.outcome import how_it_ended

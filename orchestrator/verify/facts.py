@@ -21,7 +21,9 @@ from orchestrator.records import (
     TrainingFinished,
     parse_record,
 )
-from orchestrator.state import DesiredState, NodeSpec, ObservedNode
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.observed import ObservedNode
+from orchestrator.state.spec import NodeSpec
 from orchestrator.verify.torchrun import Summary
 
 TAIL_LINES = 15

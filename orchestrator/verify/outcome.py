@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.state import COMMAND_CODES, NodeSpec, ObservedNode
+from orchestrator.state.observed import COMMAND_CODES, ObservedNode
+from orchestrator.state.spec import NodeSpec
 from orchestrator.verify.facts import RunFacts
 
 LAST_OWN_CODE = 128

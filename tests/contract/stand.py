@@ -23,21 +23,11 @@ from orchestrator.engines.docker.socket_reader import SocketReader
 from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.executor import Execution, execute
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.plan import Plan, Unchanged
-from orchestrator.planner import make_destroy_plan, make_plan
-from orchestrator.state import (
-    Confinement,
-    DesiredState,
-    ImageSpec,
-    Limits,
-    NetworkSpec,
-    NodeSpec,
-    NodeStatus,
-    ObservedNode,
-    ObservedState,
-    RunIdentity,
-    sorted_env,
-)
+from orchestrator.plans.plan import Plan, Unchanged
+from orchestrator.plans.planner import make_destroy_plan, make_plan
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, RunIdentity
+from orchestrator.state.observed import NodeStatus, ObservedNode, ObservedState
+from orchestrator.state.spec import Confinement, Limits, NodeSpec, sorted_env
 
 FOREVER = "trap 'exit 143' TERM; while :; do sleep 0.1; done"
 STUBBORN = "trap '' TERM; echo deaf; while :; do sleep 0.1; done"

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.state import ENV_SECRETS_DIR, DesiredState, NodeSpec, NodeStatus, Secret
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.labels import ENV_SECRETS_DIR
+from orchestrator.state.observed import NodeStatus
+from orchestrator.state.spec import NodeSpec, Secret
 
 from .stand import FOREVER, Stand, read_log
 

@@ -12,7 +12,9 @@ import pytest
 from orchestrator.engines.base import Query
 from orchestrator.errors import NodeNotStarted
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state import DesiredState, NodeStatus, ObservedState, ProjectSummary, spec_hash
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.observed import NodeStatus, ObservedState, ProjectSummary
+from orchestrator.state.spec import spec_hash
 
 from .stand import FOREVER, Stand, read_log
 

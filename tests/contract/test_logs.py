@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.engines.base import Engine
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state import NodeStatus, ObservedNode
+from orchestrator.state.observed import NodeStatus, ObservedNode
 
 from .stand import FOREVER, Stand, follow_log, read_log
 

@@ -9,7 +9,8 @@ import pytest
 from orchestrator.events import Event, GangRestarted
 from orchestrator.follow import Course, follow
 from orchestrator.playbook.models import Completed, Restarts
-from orchestrator.state import NodeStatus, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.observed import NodeStatus
 from orchestrator.verify.checks import Status
 from orchestrator.watch import Watched
 

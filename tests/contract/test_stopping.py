@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from orchestrator.state import NodeStatus
+from orchestrator.state.observed import NodeStatus
 
 from .stand import FOREVER, STUBBORN, Stand
 

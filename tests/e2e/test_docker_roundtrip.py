@@ -12,20 +12,10 @@ import pytest
 
 from orchestrator.engines.base import Query
 from orchestrator.engines.docker.engine import DockerEngine
-from orchestrator.planner import make_destroy_plan, make_plan
-from orchestrator.state import (
-    Confinement,
-    DesiredState,
-    ImageSpec,
-    Limits,
-    Mount,
-    NetworkSpec,
-    NodeSpec,
-    ObservedNode,
-    RunIdentity,
-    sorted_env,
-    spec_hash,
-)
+from orchestrator.plans.planner import make_destroy_plan, make_plan
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, RunIdentity
+from orchestrator.state.observed import ObservedNode
+from orchestrator.state.spec import Confinement, Limits, Mount, NodeSpec, sorted_env, spec_hash
 
 pytestmark = pytest.mark.docker
 

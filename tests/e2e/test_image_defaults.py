@@ -11,18 +11,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.deciding import query_for
-from orchestrator.drift import remaining_differences
 from orchestrator.engines.base import Query
 from orchestrator.engines.docker.engine import DockerEngine
-from orchestrator.planner import make_destroy_plan, make_plan
-from orchestrator.state import (
-    DesiredState,
-    ImageSpec,
-    Limits,
-    NetworkSpec,
-    NodeSpec,
-    RunIdentity,
-)
+from orchestrator.plans.drift import remaining_differences
+from orchestrator.plans.planner import make_destroy_plan, make_plan
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, RunIdentity
+from orchestrator.state.spec import Limits, NodeSpec
 from tests.e2e.drift_kinds import docker
 
 pytestmark = pytest.mark.docker

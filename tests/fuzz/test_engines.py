@@ -24,7 +24,8 @@ from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.engines.local.record import NodeRecord, write_node
 from orchestrator.engines.local.supervisor import EXIT_FILE, NODE_FILE, PROCESS_FILE
 from orchestrator.errors import EngineFailed
-from orchestrator.state import ObservedState, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.observed import ObservedState
 from tests.unit.fakes import node_spec
 
 _CAPTURES = Path(__file__).parents[1] / "unit/engines/docker/captures"

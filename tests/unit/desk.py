@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import cli, looking, planning, verbs
+from orchestrator import cli
 from orchestrator.choose import EngineName, Notice
+from orchestrator.commands import looking, planning, verbs
 from orchestrator.engines.base import Engine
 from tests.unit.fake_engine import FakeEngine, join_and_end
 from tests.unit.workbench import PLAYBOOK

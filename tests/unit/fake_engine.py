@@ -16,19 +16,17 @@ from pathlib import Path
 
 from orchestrator.engines.base import Engine, OnLine, OnLog, Query
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state import (
-    EngineTraits,
+from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
+from orchestrator.state.observed import (
     ForeignObject,
-    ImageSpec,
-    NetworkSpec,
-    NodeSpec,
     NodeStatus,
     ObservedNetwork,
     ObservedNode,
     ObservedState,
     ProjectSummary,
-    RunIdentity,
 )
+from orchestrator.state.spec import NodeSpec
+from orchestrator.state.traits import EngineTraits
 from tests.unit.fakes import IN_PLACE, PROJECT, World
 
 DOCKER_LIKE = EngineTraits(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from orchestrator.plan import (
+from orchestrator.plans.document import plan_text
+from orchestrator.plans.plan import (
     BuildImage,
     ChangeNode,
     CreateNetwork,
@@ -15,22 +16,16 @@ from orchestrator.plan import (
     RemoveNode,
     StartNode,
 )
-from orchestrator.planned import plan_text
-from orchestrator.state import (
-    DesiredState,
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
+from orchestrator.state.observed import (
     ForeignObject,
-    ImageSpec,
-    Limits,
-    NetworkSpec,
-    NodeSpec,
     NodeStatus,
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
     ObservedState,
-    sorted_env,
-    spec_hash,
 )
+from orchestrator.state.spec import Limits, NodeSpec, sorted_env, spec_hash
 
 PROJECT = "pair"
 IN_PLACE = frozenset({"name", "status", "resources.cpus", "resources.memory", "resources.pids"})

@@ -32,10 +32,10 @@ def test_the_test_sees_an_import() -> None:
     [
         (("orchestrator",), []),
         (("orchestrator.cli",), []),
-        (("orchestrator.looking", "orchestrator.teardown"), []),
+        (("orchestrator.commands.looking", "orchestrator.teardown"), []),
         (("orchestrator.teardown", "orchestrator.engines.docker.engine"), []),
         (("orchestrator.run",), ["pydantic", "yaml"]),
-        (("orchestrator.verbs",), ["pydantic", "yaml"]),
+        (("orchestrator.commands.verbs",), ["pydantic", "yaml"]),
     ],
 )
 def test_a_verb_imports_no_more_than_it_needs(modules: tuple[str, ...], heavy: list[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.archive import log_path, run_folder, save_logs, saved_logs
 from orchestrator.errors import EngineFailed, OrchestrateError, OutOfSpace
-from orchestrator.state import NodeStatus, ObservedNode
+from orchestrator.state.observed import NodeStatus, ObservedNode
 from tests.unit.fake_engine import FakeEngine, Script
 from tests.unit.fakes import node_spec
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.errors import StillDifferent
-from orchestrator.state import NodeSpec
+from orchestrator.state.spec import NodeSpec
 from tests.unit.fake_engine import FakeEngine, Script
 from tests.unit.workbench import PLAYBOOK, Bench, bench
 

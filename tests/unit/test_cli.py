@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cli, verbs
+from orchestrator import cli
+from orchestrator.commands import verbs
 from orchestrator.errors import ExitCode, Fault, InvalidPlaybook, OrchestrateError
 from orchestrator.playbook.given import Given
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.console import Console
-from orchestrator.difference import FieldChange
+from orchestrator.display.console import Console
+from orchestrator.display.recap import Recap, recap
 from orchestrator.errors import ImageUnavailable
 from orchestrator.events import (
     ActionDone,
@@ -27,12 +27,13 @@ from orchestrator.events import (
     StillWaiting,
 )
 from orchestrator.loglines import LogLine
-from orchestrator.plan import BuildImage, Plan, PullImage, RemoveNode, StartNode, Unchanged
+from orchestrator.plans.difference import FieldChange
+from orchestrator.plans.plan import BuildImage, Plan, PullImage, RemoveNode, StartNode, Unchanged
 from orchestrator.playbook.loader import load
-from orchestrator.recap import Recap, recap
 from orchestrator.restarts import Restart
 from orchestrator.run import Outcome, Request, apply
-from orchestrator.state import ImageSpec, NodeStatus, ObservedNode
+from orchestrator.state.desired import ImageSpec
+from orchestrator.state.observed import NodeStatus, ObservedNode
 from orchestrator.verify.results import CheckResult, Finding, Status
 from tests.unit.fake_engine import FakeEngine, Script, join_and_end, joined, rank_failed
 from tests.unit.fakes import node_spec

@@ -17,16 +17,9 @@ from orchestrator.gpus.inventory import Gpu
 from orchestrator.playbook.loader import load_text
 from orchestrator.resolve import resolve
 from orchestrator.run import plan
-from orchestrator.state import (
-    UNLIMITED,
-    DesiredState,
-    EngineTraits,
-    Limits,
-    NodeSpec,
-    RunIdentity,
-    sorted_env,
-    spec_hash,
-)
+from orchestrator.state.desired import DesiredState, RunIdentity
+from orchestrator.state.spec import UNLIMITED, Limits, NodeSpec, sorted_env, spec_hash
+from orchestrator.state.traits import EngineTraits
 from tests.unit.fake_engine import Script
 from tests.unit.fakes import told
 from tests.unit.workbench import PLAYBOOK, Bench, bench

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.display.excerpt import MAX_CELLS, excerpt, summary
 from orchestrator.errors import Fault, Snippet
-from orchestrator.excerpt import MAX_CELLS, excerpt, summary
 
 
 def fault(text: str, column: int, width: int = 1, line: int = 14) -> Fault:

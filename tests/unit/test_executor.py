@@ -23,9 +23,9 @@ from orchestrator.errors import (
 )
 from orchestrator.events import ActionDone, ActionFailed, ActionProgressed, ActionStarted
 from orchestrator.executor import Execution, execute, stop_gang
-from orchestrator.plan import BuildImage, Plan
-from orchestrator.planner import make_destroy_plan, make_plan
-from orchestrator.state import DesiredState, ImageSpec, RunIdentity
+from orchestrator.plans.plan import BuildImage, Plan
+from orchestrator.plans.planner import make_destroy_plan, make_plan
+from orchestrator.state.desired import DesiredState, ImageSpec, RunIdentity
 from tests.unit.fake_engine import FakeEngine, Script
 from tests.unit.fakes import PROJECT, desired_state
 

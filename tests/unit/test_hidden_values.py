@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.difference import FieldChange, field_changes
-from orchestrator.state import NodeSpec, Secret
+from orchestrator.plans.difference import FieldChange, field_changes
+from orchestrator.state.spec import NodeSpec, Secret
 
 NODE = NodeSpec(0, 1, "pair-node-0", ("true",))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.state import ForeignObject, ProjectSummary
+from orchestrator.state.observed import ForeignObject, ProjectSummary
 from tests.unit.desk import Desk, desk
 from tests.unit.fake_engine import LOCAL_LIKE, FakeEngine, Script, joined
 from tests.unit.workbench import PLAYBOOK

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator import redaction
-from orchestrator.planfile import is_plan_file
-from orchestrator.state import EngineTraits, NodeStatus
+from orchestrator.plans.file import is_plan_file
+from orchestrator.state.observed import NodeStatus
+from orchestrator.state.traits import EngineTraits
 from tests.unit.desk import Desk, Said, desk
 from tests.unit.fake_engine import MUTATING, Script
 from tests.unit.workbench import PLAYBOOK

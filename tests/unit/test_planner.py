@@ -10,20 +10,11 @@ import pytest
 
 from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken, OrchestrateError
 from orchestrator.images.recipe import BuildRecipe
-from orchestrator.planned import plan_text
-from orchestrator.planner import make_destroy_plan, make_plan
-from orchestrator.state import (
-    Confinement,
-    DesiredState,
-    ForeignObject,
-    ImageSpec,
-    Mount,
-    NetworkSpec,
-    NodeStatus,
-    ObservedState,
-    Oddity,
-    sorted_env,
-)
+from orchestrator.plans.document import plan_text
+from orchestrator.plans.planner import make_destroy_plan, make_plan
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
+from orchestrator.state.observed import ForeignObject, NodeStatus, ObservedState, Oddity
+from orchestrator.state.spec import Confinement, Mount, sorted_env
 from tests.unit.fakes import IN_PLACE, PROJECT, World, desired_state, node_spec, on_every_node
 
 GOLDEN = Path(__file__).parent / "golden" / "plans"

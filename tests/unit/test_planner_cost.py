@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import difference, state
-from orchestrator.planned import plan_document, plan_text
-from orchestrator.planner import make_plan
-from orchestrator.state import DesiredState, NodeSpec, ObservedState
+from orchestrator.plans import difference
+from orchestrator.plans.document import plan_document, plan_text
+from orchestrator.plans.planner import make_plan
+from orchestrator.state import spec as specs
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.observed import ObservedState
+from orchestrator.state.spec import NodeSpec
 from tests.unit.fakes import IN_PLACE, World, desired_state, on_every_node
 
 MOST_PER_NODE = 4
@@ -37,7 +40,7 @@ def test_a_node_is_opened_a_few_times_whatever_their_number(
     wish: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     num_opened = 0
-    spec_fields = state.spec_fields
+    spec_fields = specs.spec_fields
 
     def counted(spec: NodeSpec) -> dict[str, str]:
         nonlocal num_opened
@@ -46,7 +49,7 @@ def test_a_node_is_opened_a_few_times_whatever_their_number(
 
     before = desired_state(300)
     observed, desired = applied(before), WISHES[wish](before)
-    monkeypatch.setattr(state, "spec_fields", counted)
+    monkeypatch.setattr(specs, "spec_fields", counted)
     monkeypatch.setattr(difference, "spec_fields", counted)
     plan = make_plan(desired, observed, in_place=IN_PLACE)
     assert num_opened <= MOST_PER_NODE * 300

@@ -12,23 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken
-from orchestrator.plan import CreateNetwork, Plan, RemoveNetwork, RemoveNode, StartNode
-from orchestrator.planner import make_destroy_plan, make_plan
-from orchestrator.state import (
-    DesiredState,
+from orchestrator.plans.plan import CreateNetwork, Plan, RemoveNetwork, RemoveNode, StartNode
+from orchestrator.plans.planner import make_destroy_plan, make_plan
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
+from orchestrator.state.observed import (
     ForeignObject,
-    ImageSpec,
-    Limits,
-    Mount,
-    NetworkSpec,
     NodeStatus,
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
     ObservedState,
-    sorted_env,
-    spec_hash,
 )
+from orchestrator.state.spec import Limits, Mount, sorted_env, spec_hash
 from tests.unit.fakes import PROJECT, World, desired_state, on_every_node
 from tests.unit.test_planner import RECIPE
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.plan import Action, Plan
-from orchestrator.planner import make_plan
-from orchestrator.recap import Recap, object_of, recap
+from orchestrator.display.recap import Recap, object_of, recap
+from orchestrator.plans.plan import Action, Plan
+from orchestrator.plans.planner import make_plan
 from orchestrator.verify.results import CheckResult, Status
 from tests.unit.fakes import World, desired_state, node_spec
 

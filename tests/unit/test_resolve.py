@@ -11,17 +11,11 @@ from orchestrator.engines.docker.engine import TRAITS as DOCKER
 from orchestrator.engines.local.engine import TRAITS as LOCAL
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.images.recipe import BuildRecipe
-from orchestrator.playbook.loader import LoadedPlaybook, load, load_text
+from orchestrator.playbook.loaded import LoadedPlaybook
+from orchestrator.playbook.loader import load, load_text
 from orchestrator.resolve import build_recipe, resolve
-from orchestrator.state import (
-    Confinement,
-    DesiredState,
-    ImageSpec,
-    Limits,
-    Mount,
-    NetworkSpec,
-    NodeSpec,
-)
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
+from orchestrator.state.spec import Confinement, Limits, Mount, NodeSpec
 
 HEAD = """\
 version: 1

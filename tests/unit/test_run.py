@@ -14,7 +14,7 @@ from orchestrator.events import Event, NodeEnded, PlanMade
 from orchestrator.lock import project_lock
 from orchestrator.playbook.loader import load
 from orchestrator.run import apply, desired_state, new_run_id, plan, query_for, verify
-from orchestrator.state import RunIdentity
+from orchestrator.state.desired import RunIdentity
 from tests.unit.fake_engine import LOCAL_LIKE, MUTATING, FakeEngine, Script, joined
 from tests.unit.fakes import told
 from tests.unit.workbench import PLAYBOOK, Bench, bench, results

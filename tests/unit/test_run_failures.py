@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from orchestrator import run as running
-from orchestrator.difference import FieldChange
 from orchestrator.errors import ExitCode, ImageUnavailable, NodeNotStarted
 from orchestrator.events import (
     ActionDone,
@@ -18,7 +17,8 @@ from orchestrator.events import (
     GangStopped,
     PlanMade,
 )
-from orchestrator.plan import PullImage
+from orchestrator.plans.difference import FieldChange
+from orchestrator.plans.plan import PullImage
 from orchestrator.run import desired_state, plan
 from tests.unit.fake_engine import Script
 from tests.unit.fakes import told

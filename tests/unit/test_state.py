@@ -8,23 +8,20 @@ from typing import Any
 
 import pytest
 
-from orchestrator.difference import FieldChange, field_changes
-from orchestrator.state import (
+from orchestrator.plans.difference import FieldChange, field_changes
+from orchestrator.state.observed import NodeStatus, ObservedNetwork, ObservedNode, ObservedState
+from orchestrator.state.spec import (
     CHANGEABLE,
     Confinement,
-    EngineTraits,
     Limits,
     Mount,
     NodeSpec,
-    NodeStatus,
-    ObservedNetwork,
-    ObservedNode,
-    ObservedState,
     Secret,
     sorted_env,
     spec_fields,
     spec_hash,
 )
+from orchestrator.state.traits import EngineTraits
 from tests.unit.fakes import desired_state, node_spec
 
 FULL = NodeSpec(

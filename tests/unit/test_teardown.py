@@ -10,13 +10,8 @@ import pytest
 from orchestrator.errors import EngineFailed, Locked, NoSuchProject, OutOfSpace
 from orchestrator.events import ActionDone, Event, PlanMade
 from orchestrator.lock import project_lock
-from orchestrator.state import (
-    DesiredState,
-    ForeignObject,
-    ObservedNode,
-    ProjectSummary,
-    RunIdentity,
-)
+from orchestrator.state.desired import DesiredState, RunIdentity
+from orchestrator.state.observed import ForeignObject, ObservedNode, ProjectSummary
 from orchestrator.teardown import (
     Destroyed,
     Placed,

@@ -18,7 +18,8 @@ from orchestrator.errors import EngineUnavailable
 from orchestrator.events import CheckChanged, Event, NodeEnded, NodeSpoke, StillWaiting
 from orchestrator.loglines import LogLine
 from orchestrator.playbook.models import Check, Completed, Joined, Loss, Progress, Training
-from orchestrator.state import ObservedNode, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.observed import ObservedNode
 from orchestrator.verify.checks import Finding, Status
 from orchestrator.verify.results import CheckResult
 from orchestrator.watch import (

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from orchestrator.engines.docker.cli import DockerCli, to_error
-from orchestrator.state import NetworkSpec
+from orchestrator.state.desired import NetworkSpec
 
 
 class Changer(Protocol):

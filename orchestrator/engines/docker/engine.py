@@ -30,21 +30,18 @@ from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.private import PrivateFiles
 from orchestrator.engines.docker.reading import Filter, Reader
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
-from orchestrator.state import (
-    LABEL_OWNER,
-    LABEL_PROJECT,
-    EngineTraits,
+from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
+from orchestrator.state.labels import LABEL_OWNER, LABEL_PROJECT
+from orchestrator.state.observed import (
     ForeignObject,
-    ImageSpec,
-    NetworkSpec,
-    NodeSpec,
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
     ObservedState,
     ProjectSummary,
-    RunIdentity,
 )
+from orchestrator.state.spec import NodeSpec
+from orchestrator.state.traits import EngineTraits
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient

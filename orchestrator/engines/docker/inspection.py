@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.identity import without_run
 from orchestrator.images.labels import LABEL_INPUTS
-from orchestrator.state import (
+from orchestrator.state.labels import (
     LABEL_HIDDEN_ENV,
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
@@ -20,17 +20,15 @@ from orchestrator.state import (
     LABEL_SECRETS,
     LABEL_SPEC_HASH,
     SECRETS_FOLDER,
-    Confinement,
-    Limits,
-    Mount,
-    NodeSpec,
+)
+from orchestrator.state.observed import (
     NodeStatus,
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
     Oddity,
-    Secret,
 )
+from orchestrator.state.spec import Confinement, Limits, Mount, NodeSpec, Secret
 
 Json = Mapping[str, Any]
 

@@ -24,7 +24,7 @@ from orchestrator.engines.docker.stamps import StampedLines
 from orchestrator.engines.lines import CHUNK_BYTES
 from orchestrator.errors import EngineFailed, EngineUnavailable
 from orchestrator.loglines import LogEnd
-from orchestrator.state import ObservedNode
+from orchestrator.state.observed import ObservedNode
 
 _MIN_FREE_BYTES = 64 * 1024
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.identity import told_to_nodes
-from orchestrator.state import (
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.labels import (
     LABEL_HIDDEN_ENV,
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
@@ -20,13 +21,9 @@ from orchestrator.state import (
     LABEL_SECRETS,
     LABEL_SPEC_HASH,
     SECRETS_FOLDER,
-    Confinement,
-    Mount,
-    NodeSpec,
-    ObservedNode,
-    RunIdentity,
-    spec_hash,
 )
+from orchestrator.state.observed import ObservedNode
+from orchestrator.state.spec import Confinement, Mount, NodeSpec, spec_hash
 
 
 @dataclass(frozen=True, slots=True)

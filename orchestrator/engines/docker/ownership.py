@@ -19,15 +19,8 @@ from orchestrator.engines.docker.inspection import (
     network_labels,
     node_from_inspect,
 )
-from orchestrator.state import (
-    LABEL_OWNER,
-    LABEL_PLAYBOOK,
-    LABEL_PROJECT,
-    ForeignObject,
-    ObservedNetwork,
-    ObservedNode,
-    ProjectSummary,
-)
+from orchestrator.state.labels import LABEL_OWNER, LABEL_PLAYBOOK, LABEL_PROJECT
+from orchestrator.state.observed import ForeignObject, ObservedNetwork, ObservedNode, ProjectSummary
 
 ENV_OWNER = "ORCHESTRATE_OWNER"
 

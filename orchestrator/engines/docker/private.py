@@ -17,7 +17,9 @@ from pathlib import Path
 from orchestrator.engines import secret_files
 from orchestrator.engines.docker.options import PrivatePaths
 from orchestrator.errors import FolderUnusable
-from orchestrator.state import NodeSpec, ObservedNode, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.observed import ObservedNode
+from orchestrator.state.spec import NodeSpec
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}", re.ASCII)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)

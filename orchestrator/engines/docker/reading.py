@@ -17,7 +17,7 @@ from orchestrator.engines.docker import logs
 from orchestrator.engines.docker.cli import DockerCli
 from orchestrator.errors import EngineUnavailable
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state import ObservedNode
+from orchestrator.state.observed import ObservedNode
 
 Json = dict[str, Any]
 """One object as `docker inspect` shows it; the engine's API gives the same."""

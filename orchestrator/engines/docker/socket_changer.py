@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.wire import Errand, connected, refusal
-from orchestrator.state import NetworkSpec
+from orchestrator.state.desired import NetworkSpec
 
 PARALLEL = 16
 """Questions asked at once; the docker command asks up to 50."""

@@ -21,7 +21,7 @@ from orchestrator.engines.docker.http_codec import Answer
 from orchestrator.engines.docker.wire import OK, Errand, Wire, connected, no_engine, refusal
 from orchestrator.errors import EngineFailed
 from orchestrator.loglines import LogEnd
-from orchestrator.state import ObservedNode
+from orchestrator.state.observed import ObservedNode
 
 # Not found, or dead and about to be removed: its log went with it.
 _GONE = frozenset({404, 409})

@@ -22,7 +22,7 @@ from orchestrator.engines.docker.reading import Filter, Json
 from orchestrator.engines.docker.wire import OK, Errand, Wire, connected, refusal
 from orchestrator.errors import EngineFailed, EngineUnavailable
 from orchestrator.loglines import LogEnd
-from orchestrator.state import ObservedNode
+from orchestrator.state.observed import ObservedNode
 
 GONE = 404
 

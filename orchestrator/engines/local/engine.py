@@ -35,19 +35,10 @@ from orchestrator.engines.local.folders import (
 )
 from orchestrator.engines.local.record import NodeRecord, read_node, write_node
 from orchestrator.errors import EngineFailed
-from orchestrator.state import (
-    EngineTraits,
-    ImageSpec,
-    NetworkSpec,
-    NodeSpec,
-    ObservedNetwork,
-    ObservedNode,
-    ObservedState,
-    ProjectSummary,
-    RunIdentity,
-    Secret,
-    spec_hash,
-)
+from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
+from orchestrator.state.observed import ObservedNetwork, ObservedNode, ObservedState, ProjectSummary
+from orchestrator.state.spec import NodeSpec, Secret, spec_hash
+from orchestrator.state.traits import EngineTraits
 
 TRAITS = EngineTraits(
     name="local",

@@ -19,7 +19,9 @@ from orchestrator.engines.local.folders import SECRETS, typed_errors
 from orchestrator.engines.local.liveness import ENV_NODE_FOLDER
 from orchestrator.errors import AddressUnavailable, EngineFailed, EngineUnavailable, NodeNotStarted
 from orchestrator.identity import told_to_nodes
-from orchestrator.state import ENV_SECRETS_DIR, NodeSpec, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.labels import ENV_SECRETS_DIR
+from orchestrator.state.spec import NodeSpec
 
 LAUNCH_DEADLINE_S = 60.0
 

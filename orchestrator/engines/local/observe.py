@@ -27,7 +27,8 @@ from orchestrator.engines.local.record import (
     read_node,
     read_process,
 )
-from orchestrator.state import ForeignObject, NodeSpec, NodeStatus, ObservedNode
+from orchestrator.state.observed import ForeignObject, NodeStatus, ObservedNode
+from orchestrator.state.spec import NodeSpec
 
 SUPERVISOR_KILLED = "its supervisor was killed, and the node with it"
 

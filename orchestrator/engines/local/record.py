@@ -17,7 +17,8 @@ from typing import Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.engines.local.supervisor import EXIT_FILE, NODE_FILE, PROCESS_FILE
-from orchestrator.state import NodeSpec, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.spec import NodeSpec
 
 T = TypeVar("T")
 

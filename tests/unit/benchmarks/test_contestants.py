@@ -22,7 +22,8 @@ from orchestrator.engines.docker.engine import TRAITS
 from orchestrator.engines.docker.options import create_options
 from orchestrator.playbook.loader import load
 from orchestrator.resolve import resolve
-from orchestrator.state import NodeSpec, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.spec import NodeSpec
 
 IDENTITY = RunIdentity("bench-orchestrate", "run", "/runs")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ExitCode, Fault, InvalidPlaybook
-from orchestrator.playbook.loader import LoadedPlaybook, load, load_text
+from orchestrator.playbook.loaded import LoadedPlaybook
+from orchestrator.playbook.loader import load, load_text
 from orchestrator.playbook.models import (
     Build,
     Completed,

@@ -11,10 +11,11 @@ from orchestrator.engines.docker.engine import TRAITS as DOCKER
 from orchestrator.engines.local.engine import TRAITS as LOCAL
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.envfile import BadEnvFile, read_env_file
-from orchestrator.playbook.loader import LoadedPlaybook, load_text
+from orchestrator.playbook.loaded import LoadedPlaybook
+from orchestrator.playbook.loader import load_text
 from orchestrator.playbook.outside import take
 from orchestrator.resolve import resolve
-from orchestrator.state import Secret
+from orchestrator.state.spec import Secret
 
 HOST = {"FROM_HOST": "host", "HF_TOKEN": "hf_1234", "OTHER": "other"}
 

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.given import NOTHING, Given
-from orchestrator.playbook.loader import LoadedPlaybook, load_text
+from orchestrator.playbook.loaded import LoadedPlaybook
+from orchestrator.playbook.loader import load_text
 
 HEAD = """\
 version: 1

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from orchestrator.gpus.demand import GpuDemand, Sharing
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state import DesiredState, NodeStatus, ObservedNode
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.observed import NodeStatus, ObservedNode
 from orchestrator.verify.checks import Run
 from orchestrator.verify.facts import RunFacts
 from tests.unit.fakes import desired_state

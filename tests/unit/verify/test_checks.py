@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.playbook.models import Check, Completed, Joined, Loss, Progress, Training
-from orchestrator.state import NodeStatus
+from orchestrator.state.observed import NodeStatus
 from orchestrator.verify.checks import (
     CheckResult,
     Finding,

@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 
 from orchestrator.loglines import LogEnd
-from orchestrator.state import NodeStatus
+from orchestrator.state.observed import NodeStatus
 from orchestrator.verify.facts import Impostor, RankFacts, last_start_s
 from orchestrator.verify.outcome import how_it_ended
 from tests.unit.verify.story import RUN_ID, START_S, Story

@@ -12,20 +12,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.drift import remaining_differences
 from orchestrator.engines.docker.engine import TRAITS
 from orchestrator.engines.docker.inspection import image_from_inspect, node_from_inspect
 from orchestrator.engines.docker.options import create_options
-from orchestrator.planner import make_plan
-from orchestrator.state import (
-    DesiredState,
-    ImageSpec,
-    Limits,
-    NodeSpec,
-    ObservedImage,
-    ObservedState,
-    RunIdentity,
-)
+from orchestrator.plans.drift import remaining_differences
+from orchestrator.plans.planner import make_plan
+from orchestrator.state.desired import DesiredState, ImageSpec, RunIdentity
+from orchestrator.state.observed import ObservedImage, ObservedState
+from orchestrator.state.spec import Limits, NodeSpec
 
 NAMES = st.sampled_from(["PATH", "A", "B", "LANG", "NVIDIA_VISIBLE_DEVICES", "a b"])
 TEXTS = st.sampled_from(["", "1", "x=y", "a b", "/bin:/sbin", "ä\n"])

@@ -19,17 +19,8 @@ from orchestrator.engines.docker.inspection import (
     node_from_inspect,
     parse_time,
 )
-from orchestrator.state import (
-    Confinement,
-    Limits,
-    Mount,
-    NodeSpec,
-    NodeStatus,
-    ObservedImage,
-    ObservedNetwork,
-    ObservedNode,
-    Secret,
-)
+from orchestrator.state.observed import NodeStatus, ObservedImage, ObservedNetwork, ObservedNode
+from orchestrator.state.spec import Confinement, Limits, Mount, NodeSpec, Secret
 
 CAPTURES = Path(__file__).parent / "captures"
 

@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.errors import ImageUnavailable
-from orchestrator.state import NodeSpec, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.spec import NodeSpec
 from tests.unit.fakes import desired_state
 
 NODES = desired_state(4).nodes

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.engines.docker.options import PrivatePaths, create_options
-from orchestrator.state import (
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.spec import (
     UNLIMITED,
     Confinement,
     Limits,
     Mount,
     NodeSpec,
-    RunIdentity,
     Secret,
     spec_hash,
 )

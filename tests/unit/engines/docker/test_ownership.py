@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.engines.base import Query
 from orchestrator.engines.docker.ownership import Ownership, owner_of
-from orchestrator.state import ForeignObject, ObservedNetwork, ProjectSummary
+from orchestrator.state.observed import ForeignObject, ObservedNetwork, ProjectSummary
 
 from .test_inspect import capture
 

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.socket_changer import SocketChanger
 from orchestrator.errors import EngineFailed, EngineUnavailable, NameTaken, NodeNotStarted
-from orchestrator.state import NetworkSpec
+from orchestrator.state.desired import NetworkSpec
 from tests.unit.engines.docker.stand_in_engine import (
     Script,
     StandInEngine,

@@ -18,7 +18,8 @@ from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.socket_reader import SocketReader
 from orchestrator.errors import EngineFailed, EngineUnavailable
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state import NodeSpec, NodeStatus, ObservedNode
+from orchestrator.state.observed import NodeStatus, ObservedNode
+from orchestrator.state.spec import NodeSpec
 
 from .stand_in_engine import (
     AT_S,

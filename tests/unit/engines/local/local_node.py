@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.engines.local.engine import LocalEngine
-from orchestrator.state import NodeSpec, NodeStatus, ObservedNode, RunIdentity
+from orchestrator.state.desired import RunIdentity
+from orchestrator.state.observed import NodeStatus, ObservedNode
+from orchestrator.state.spec import NodeSpec
 
 PROJECT = "lab"
 IDENTITY = RunIdentity(PROJECT, "r1", "/nowhere/r1", "x.yaml", "sha256:0")

@@ -13,7 +13,7 @@ from orchestrator.engines.base import Query
 from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.errors import EngineFailed, NameTaken
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state import ForeignObject, NodeStatus, ObservedState
+from orchestrator.state.observed import ForeignObject, NodeStatus, ObservedState
 
 from .local_node import IDENTITY, PROJECT, folder_of, node_spec, start, states, wait_for_end
 

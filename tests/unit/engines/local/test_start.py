@@ -22,16 +22,9 @@ from orchestrator.errors import (
     OrchestrateError,
     OutOfSpace,
 )
-from orchestrator.state import (
-    ImageSpec,
-    Mount,
-    NetworkSpec,
-    NodeSpec,
-    NodeStatus,
-    ObservedNetwork,
-    RunIdentity,
-    spec_hash,
-)
+from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
+from orchestrator.state.observed import NodeStatus, ObservedNetwork
+from orchestrator.state.spec import Mount, NodeSpec, spec_hash
 
 from .local_node import (
     IDENTITY,

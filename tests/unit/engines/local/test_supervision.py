@@ -14,7 +14,7 @@ from orchestrator.engines.local import liveness, supervisor
 from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.engines.local.observe import SUPERVISOR_KILLED
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state import NodeStatus
+from orchestrator.state.observed import NodeStatus
 
 from .local_node import (
     folder_of,

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.choose import EngineName, engine_for, state_folder
-from orchestrator.console import Console, print_json
+from orchestrator.commands.planning import open_source
+from orchestrator.display.console import Console, print_json
+from orchestrator.display.recap import recap
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
-from orchestrator.planned import plan_document
-from orchestrator.planning import open_source
+from orchestrator.plans.document import plan_document
 from orchestrator.playbook.given import NOTHING, Given
-from orchestrator.playbook.loader import LoadedPlaybook, load
-from orchestrator.recap import recap
+from orchestrator.playbook.loaded import LoadedPlaybook
+from orchestrator.playbook.loader import load
 from orchestrator.redaction import redacted
 from orchestrator.restarts import first_cause
 from orchestrator.run import Outcome, Request, apply, verify

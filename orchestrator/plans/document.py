@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from orchestrator.difference import FieldChange
-from orchestrator.plan import Action, Plan, RemoveNetwork, RemoveNode, Unchanged
+from orchestrator.plans.difference import FieldChange
+from orchestrator.plans.plan import Action, Plan, RemoveNetwork, RemoveNode, Unchanged
 
 PLAN_VERSION: Final = 1
 """Of the JSON form; raised when a field changes its meaning or goes."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from orchestrator.console import Console, print_json
+from orchestrator.display.console import Console, print_json
+from orchestrator.display.excerpt import summary
 from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
-from orchestrator.excerpt import summary
 
 
 def tell_error(error: OrchestrateError, *, as_json: bool) -> int:

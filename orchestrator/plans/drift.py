@@ -10,20 +10,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from orchestrator.difference import FieldChange, field_changes
-from orchestrator.state import (
-    DesiredState,
-    NetworkSpec,
-    NodeSpec,
+from orchestrator.plans.difference import FieldChange, field_changes
+from orchestrator.state.desired import DesiredState, NetworkSpec
+from orchestrator.state.observed import (
     NodeStatus,
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
     ObservedState,
     Oddity,
-    sorted_env,
-    spec_hash,
 )
+from orchestrator.state.spec import NodeSpec, sorted_env, spec_hash
 
 
 @dataclass(frozen=True, slots=True)

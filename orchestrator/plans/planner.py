@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from orchestrator.difference import FieldChange
-from orchestrator.drift import Drift, network_drift, node_drifts
 from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken, NotOwner
-from orchestrator.plan import (
+from orchestrator.plans.difference import FieldChange
+from orchestrator.plans.drift import Drift, network_drift, node_drifts
+from orchestrator.plans.plan import (
     BuildImage,
     ChangeNode,
     CreateNetwork,
@@ -24,15 +24,8 @@ from orchestrator.plan import (
     StartNode,
     Unchanged,
 )
-from orchestrator.state import (
-    DesiredState,
-    ForeignObject,
-    ImageSpec,
-    NetworkSpec,
-    ObservedImage,
-    ObservedNode,
-    ObservedState,
-)
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
+from orchestrator.state.observed import ForeignObject, ObservedImage, ObservedNode, ObservedState
 
 
 def make_plan(

@@ -16,10 +16,11 @@ from typing import Any, Final, cast
 
 from orchestrator import __version__
 from orchestrator.errors import FolderUnusable, PlanRefused
-from orchestrator.plan import Plan
-from orchestrator.planned import PLAN_VERSION, plan_document
+from orchestrator.plans.document import PLAN_VERSION, plan_document
+from orchestrator.plans.plan import Plan
 from orchestrator.redaction import redacted_document
-from orchestrator.state import DesiredState, ObservedState
+from orchestrator.state.desired import DesiredState
+from orchestrator.state.observed import ObservedState
 
 FORMAT: Final = 1
 _MARK: Final = "orchestrate_plan"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.difference import FieldChange
-from orchestrator.state import ImageSpec, NetworkSpec, NodeSpec, ObservedNetwork, ObservedNode
+from orchestrator.plans.difference import FieldChange
+from orchestrator.state.desired import ImageSpec, NetworkSpec
+from orchestrator.state.observed import ObservedNetwork, ObservedNode
+from orchestrator.state.spec import NodeSpec
 
 
 @dataclass(frozen=True, slots=True)

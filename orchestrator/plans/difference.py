@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.redaction import VEIL
-from orchestrator.state import NodeSpec, spec_fields
+from orchestrator.state.spec import NodeSpec, spec_fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.choose import EngineName, engine_for, state_folder
-from orchestrator.console import Console, print_json
 from orchestrator.deciding import Request, kept_plan
-from orchestrator.planfile import PlanFile, is_plan_file, read_plan_file, write_plan_file
-from orchestrator.planned import plan_document
+from orchestrator.display.console import Console, print_json
+from orchestrator.plans.document import plan_document
+from orchestrator.plans.file import PlanFile, is_plan_file, read_plan_file, write_plan_file
 from orchestrator.playbook.given import NOTHING, Given
-from orchestrator.playbook.loader import LoadedPlaybook, load
+from orchestrator.playbook.loaded import LoadedPlaybook
+from orchestrator.playbook.loader import load
 from orchestrator.run import plan
 
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO, assert_never
 
+from orchestrator.display.excerpt import excerpt, summary
+from orchestrator.display.recap import object_of
 from orchestrator.events import (
     ActionDone,
     ActionFailed,
@@ -23,12 +25,10 @@ from orchestrator.events import (
     RestartDecided,
     StillWaiting,
 )
-from orchestrator.excerpt import excerpt, summary
 from orchestrator.loglines import LogLine
-from orchestrator.plan import BuildImage, Plan, PullImage
-from orchestrator.planned import plan_text
+from orchestrator.plans.document import plan_text
+from orchestrator.plans.plan import BuildImage, Plan, PullImage
 from orchestrator.printable import QUIET_KEYS, log_text, printable
-from orchestrator.recap import object_of
 from orchestrator.redaction import redacted, redacted_document
 
 if TYPE_CHECKING:

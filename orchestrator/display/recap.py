@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.plan import (
+from orchestrator.plans.plan import (
     BuildImage,
     ChangeNode,
     CreateNetwork,

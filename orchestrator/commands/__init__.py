@@ -1,0 +1,1 @@
+"""The verbs of the command line: call, print, give the exit code."""

@@ -1,0 +1,1 @@
+"""What people read: events, plans, faults and recaps as text."""

@@ -1,0 +1,64 @@
+"""What a playbook asks of one engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.state.spec import NodeSpec
+
+if TYPE_CHECKING:
+    from orchestrator.gpus.demand import GpuDemand
+    from orchestrator.images.recipe import BuildRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """The image all nodes run; `build_inputs` is the digest of what it is built from."""
+
+    tag: str
+    pull: str = "missing"  # never | missing | always
+    recipe: BuildRecipe | None = None
+    build_inputs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """The network that joins the nodes; an external one is used, never made or removed."""
+
+    name: str
+    internal: bool = True
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """Everything a playbook asks of one engine; `image`, `network` None where it has none.
+
+    `gpus` is asked of the machine; the nodes have theirs once `devices.with_gpus` has chosen.
+    """
+
+    project: str
+    image: ImageSpec | None
+    network: NetworkSpec | None
+    nodes: tuple[NodeSpec, ...]
+    playbook: str = ""
+    playbook_digest: str = ""
+    gpus: GpuDemand | None = None
+
+    @property
+    def world_size(self) -> int:
+        """The number of ranks over all nodes."""
+        return sum(node.num_ranks for node in self.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """What tells one run of a project from another; becomes labels and `told_to_nodes`."""
+
+    project: str
+    run_id: str
+    run_dir: str  # absolute folder on the host for this run's logs and events
+    playbook: str = ""
+    playbook_digest: str = ""
+    restart_count: int = 0  # attempts of the same job before this one

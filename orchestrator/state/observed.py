@@ -1,0 +1,170 @@
+"""What an engine found of a project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.state.spec import NodeSpec
+
+
+class NodeStatus(StrEnum):
+    """What an engine says of a node, in one vocabulary for all engines."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+COMMAND_CODES = {126: "its command cannot be executed", 127: "its command does not exist"}
+"""How a command that never ran ends under `init`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """A setting that no playbook asks for, and what it is on every object of ours."""
+
+    field: str
+    found: str
+    usual: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNode:
+    """A node that bears our labels. Times are seconds since the epoch, None if not reached."""
+
+    id: str
+    spec: NodeSpec
+    run_id: str
+    spec_hash: str
+    status: NodeStatus
+    exit_code: int | None = None
+    oom_killed: bool = False
+    started_at_s: float | None = None
+    finished_at_s: float | None = None
+    image_id: str | None = None
+    network_id: str | None = None
+    error: str = ""
+    run_dir: str = ""
+    restart_count: int = 0
+    was_restarted: bool = False  # started more than once: its peers knew another process
+    entrypoint: tuple[str, ...] = ()
+    oddities: tuple[Oddity, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name it bears now, which may not be the one it was given."""
+        return self.spec.name
+
+    @property
+    def node_rank(self) -> int:
+        """Its place in the gang, from its label."""
+        return self.spec.node_rank
+
+    @property
+    def is_active(self) -> bool:
+        """True while it holds processes, a paused one included."""
+        return self.status in {NodeStatus.RUNNING, NodeStatus.PAUSED, NodeStatus.RESTARTING}
+
+    @property
+    def has_finished_well(self) -> bool:
+        """True when its job ended with exit code 0."""
+        return self.status is NodeStatus.EXITED and self.exit_code == 0
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words, as far as its exit code tells."""
+        code = self.exit_code
+        if self.oom_killed:
+            return f"ran out of memory (exit code {code})"
+        if code in COMMAND_CODES:
+            return f"exited with code {code}: {COMMAND_CODES[code]}"
+        if code is not None and code > 128:
+            return f"was killed by signal {code - 128} (exit code {code})"
+        return f"exited with code {code}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedImage:
+    """An image on the engine, with the defaults that every container made from it inherits."""
+
+    tag: str
+    id: str
+    build_inputs: str | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    workdir: str = ""
+    entrypoint: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNetwork:
+    """A network of the name that is wanted, or one with our labels; `project` None: not ours."""
+
+    id: str
+    name: str
+    internal: bool
+    project: str | None
+    oddities: tuple[Oddity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignObject:
+    """Something that is in our way and not ours to touch: it bears a name we need, or our project.
+
+    `project` and `owner` are the labels found on it, empty where it has none.
+    """
+
+    kind: str  # container | network | node
+    name: str
+    id: str
+    project: str = ""
+    owner: str = ""
+
+    def __str__(self) -> str:
+        if not self.project:
+            whose = "not made by orchestrate"
+        else:
+            whose = f"of project {self.project}, owner {self.owner or 'unknown'}"
+        return f"{self.kind} {self.name} ({self.id[:12]}, {whose})"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedState:
+    """All that an engine found of one project, and what stands in its way.
+
+    `lookalikes` bear the project's labels, yet are none of its nodes: they are left alone.
+    """
+
+    project: str
+    image: ObservedImage | None = None
+    networks: tuple[ObservedNetwork, ...] = ()
+    nodes: tuple[ObservedNode, ...] = ()
+    foreign: tuple[ForeignObject, ...] = ()
+    lookalikes: tuple[ForeignObject, ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        """True when the engine holds anything of the project."""
+        return bool(self.nodes or any(net.project == self.project for net in self.networks))
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSummary:
+    """One project on an engine, found by labels alone.
+
+    `other_owner` is the owner's label where it is not the asker's own project.
+    """
+
+    name: str
+    playbook: str = ""
+    node_names: tuple[str, ...] = ()
+    other_owner: str | None = None
+
+    @property
+    def is_mine(self) -> bool:
+        """True when whoever asked may change it."""
+        return self.other_owner is None
