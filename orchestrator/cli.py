@@ -287,12 +287,16 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _refused(exc: OrchestrateError | click.ClickException, *, as_json: bool) -> int:
-    from orchestrator.commands.failing import tell_error
+    from orchestrator.commands.failing import tell_error, tell_usage
 
     if isinstance(exc, OrchestrateError):
         return tell_error(exc, as_json=as_json)
-    wrong = exc.format_message().rstrip(".")
-    return _failed(ExitCode.USAGE, wrong, "see `orchestrate --help`", as_json=as_json)
+    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+        click.echo(exc.format_message(), err=True)
+        return int(ExitCode.USAGE)
+    context = exc.ctx if isinstance(exc, click.UsageError) else None
+    verb = context.command_path if context else "orchestrate"
+    return tell_usage(exc.format_message(), verb, as_json=as_json)
 
 
 def _disk_full(exc: OSError, *, as_json: bool) -> int:

@@ -34,6 +34,19 @@ def tell_failure(code: ExitCode, what: str, fix: str = "", *, as_json: bool) -> 
     return int(code)
 
 
+def tell_usage(message: str, verb: str, *, as_json: bool) -> int:
+    """Say what is wrong with a command line, and where its words are explained.
+
+    Args:
+        message: click's; a guess is part of it: `No such option '--jsno'. Did you mean '--json'?`
+        verb: the command as it was called: `orchestrate plan`.
+        as_json: whether one JSON document is asked for.
+    """
+    what, _, guess = message.partition(". Did you mean ")
+    fix = f"did you mean {guess}" if guess else f"see `{verb} --help`"
+    return tell_failure(ExitCode.USAGE, what.rstrip("."), fix, as_json=as_json)
+
+
 def _print(code: ExitCode, what: str, **more: object) -> None:
     document = {"kind": code.name.lower(), "exit_code": int(code), "what": what, **more}
     print_json({"error": document})

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from orchestrator.playbook.fields import nearest, section_at, yaml_fields
 from orchestrator.playbook.flow import flow
 from orchestrator.playbook.health import CHECK_KINDS
+from orchestrator.playbook.hints import hint
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.preamble import Preamble
 from orchestrator.playbook.tree import (
@@ -72,12 +73,7 @@ _EXPECTED = {
     "dict_type": ("a mapping", "write keys and values, each key on a line of its own"),
     "tuple_type": ("a list", "write [first, second], or one item a line after a dash"),
 }
-_TEMPLATE_HINTS = {
-    "int_type": "make it one: {{ … | int }}",
-    "float_type": "make it one: {{ … | float }}",
-}
 _ABOUT_KEYS = ("extra_forbidden", "invalid_key")
-_YES_NO = frozenset(("yes", "no", "on", "off", "y", "n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,26 +139,8 @@ def found(node: Node | None) -> str:
 
 def _expected(finding: Finding) -> Words:
     expected, fix = _EXPECTED[finding.kind]
-    fix = _hint(finding.kind, finding.node) or fix
+    fix = hint(finding.kind, finding.loc, finding.node) or fix
     return f"expected {expected}, found {found(finding.node)}", fix
-
-
-def _hint(kind: str, node: Node | None) -> str:
-    if not isinstance(node, Scalar):
-        return ""
-    if node.template:
-        return _TEMPLATE_HINTS.get(kind, "")
-    if kind == "string_type":
-        return f'quote it: "{node.text}"' if node.text else 'write text, or "" for none'
-    if kind == "bool_type" and node.text.lower() in _YES_NO:
-        return "write true or false: in YAML 1.2 yes, no, on and off are text"
-    if kind in ("int_type", "float_type") and node.quoted and _is_number(node.text):
-        return "remove the quotes"
-    return ""
-
-
-def _is_number(text: str) -> bool:
-    return len(text) < 20 and text.isascii() and text.isdigit()
 
 
 def _unknown_key(finding: Finding) -> Words:

@@ -21,7 +21,6 @@ from yaml.events import (
 )
 
 from orchestrator.playbook.bare import (
-    bare_braces,
     begins_with_braces,
     braces_end,
     line_of,
@@ -30,6 +29,7 @@ from orchestrator.playbook.bare import (
 )
 from orchestrator.playbook.lapses import glued_comments, lapses_at, span_of
 from orchestrator.playbook.scalars import resolve
+from orchestrator.playbook.syntax import syntax_complaint
 from orchestrator.playbook.tree import (
     UNUSABLE,
     Also,
@@ -55,14 +55,6 @@ _TO_THE_END = 1_000_000
 
 # The C parser is about ten times quicker; wheels of PyYAML have it, other builds may not.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-# The parser's words that say nothing to somebody who did not write a parser.
-_PROBLEMS = {
-    "did not find expected <document start>": "this belongs to nothing before it",
-    "did not find expected node content": "a value is missing here",
-    "did not find expected key": "neither a key of this mapping nor its end",
-    "did not find expected '-' indicator": "neither an item of this list nor its end",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,36 +100,13 @@ def _events(text: str, file: int) -> Iterator[Event]:
     try:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as exc:
-        raise _UnreadableError(_syntax_complaint(exc, text, file)) from exc
+        raise _UnreadableError(syntax_complaint(exc, text, file)) from exc
     except (yaml.YAMLError, ValueError, OverflowError) as exc:
         # The Python parser lets chr() of an escape such as "\UFFFFFFFF" fail as it likes.
         raise _UnreadableError(Complaint((), "not valid YAML", mark=Mark(1, 1, file))) from exc
 
 
-def _syntax_complaint(exc: yaml.MarkedYAMLError, text: str, file: int) -> Complaint:
-    said = exc.problem or "the text ends too early"
-    mark = _mark_of(exc, file)
-    for at in (exc.problem_mark, exc.context_mark):
-        if at and (column := bare_braces(line := line_of(text, at.line))) is not None:
-            what = "not valid YAML: a template must stand in quotes"
-            place = Mark(at.line + 1, column + 1, file, width=braces_end(line, column) - column)
-            return Complaint((), what, quoting(line, column), mark=place)
-    problem = _PROBLEMS.get(said, said)
-    return Complaint((), f"not valid YAML: {problem}", _syntax_fix(problem), mark=mark)
-
-
-def _syntax_fix(problem: str) -> str:
-    if "character" in problem and "token" in problem:
-        return "indent with spaces, and quote text that begins with a special character"
-    if "character escape" in problem:
-        return "write the character itself"
-    return "check indentation, brackets and quotes near this place"
-
-
-def _mark_of(event: Event | yaml.MarkedYAMLError, file: int) -> Mark:
-    if not isinstance(event, Event):
-        at = event.problem_mark
-        return Mark(at.line + 1, at.column + 1, file) if at else Mark(1, 1, file)
+def _mark_of(event: Event, file: int) -> Mark:
     line, column = start_of(event)
     end = event.end_mark
     width = max(1, end.column - column) if end and end.line == line else _TO_THE_END

@@ -97,6 +97,21 @@ def test_wrong_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> Non
     assert said.err.startswith("orchestrate: ") or not argv
 
 
+def test_wrong_usage_says_where_its_words_are_explained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = {}
+    for argv in (["aply"], ["plan"], ["plan", "p", "--jsno"], []):
+        cli.run(argv)
+        said[" ".join(argv)] = capsys.readouterr().err.splitlines()[0]
+    assert said == {
+        "aply": "orchestrate: No such command 'aply'; did you mean 'apply'?",
+        "plan": "orchestrate: Missing argument 'PLAYBOOK'; see `orchestrate plan --help`",
+        "plan p --jsno": "orchestrate: No such option '--jsno'; did you mean '--json'?",
+        "": "Usage: orchestrate [OPTIONS] COMMAND [ARGS]...",
+    }
+
+
 def test_help_of_every_verb_is_quick_and_imports_no_torch() -> None:
     script = (
         "import sys; from orchestrator import cli; "

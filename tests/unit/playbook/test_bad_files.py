@@ -26,7 +26,6 @@ KNOWN = (
     "known: gpu, health_checks, image, include, name, network, on_failure, ranks, rendezvous, "
     "restarts, security, vars, version"
 )
-LIST_FIX = "write [first, second], or one item a line after a dash"
 MAPPING_FIX = "write keys and values, each key on a line of its own"
 LOOPBACK = "is a loopback, and every container has its own"
 NAME_OF_NODE_0 = "MASTER_ADDR is set to node 0's name for you"
@@ -91,7 +90,8 @@ FILES: dict[str, list[str]] = {
     HEAD.replace("  nodes: 2\n", ""): ["5:3: ranks.nodes: missing; add nodes: 2"],
     HEAD.replace("[python]", "[]"): ["6:12: ranks.command: empty; write at least 1"],
     HEAD.replace("[python]", "python train.py"): [
-        f"6:12: ranks.command: expected a list, found the text 'python train.py'; {LIST_FIX}"
+        "6:12: ranks.command: expected a list, found the text 'python train.py'; "
+        "write [python, train.py]"
     ],
     HEAD.replace("[python]", '[python, "", 20]'): [
         "6:21: ranks.command[1]: empty; remove it or write text",
@@ -212,3 +212,18 @@ health_checks: [joined, 5, loss, joined]
         "ranks.mounts[3].target": [(8, 94, 3, ""), (8, 35, 2, "first mounted here")],
         "health_checks[3]": [(9, 34, 6, ""), (9, 17, 6, "first given here")],
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "note"),
+    [
+        ("[python", "this [ is not closed"),
+        ("{a: b", "this { is not closed"),
+        ('"python', "this quote is not closed"),
+    ],
+)
+def test_what_is_not_closed_is_shown_where_it_began(value: str, note: str, site: Path) -> None:
+    with pytest.raises(InvalidPlaybook) as error:
+        load_text(f"version: 1\nname: {value}\n".encode(), name="p.yaml", folder=site)
+    (fault,) = error.value.faults
+    assert [(at.line, at.column, at.note) for at in fault.snippets] == [(3, 1, ""), (2, 7, note)]

@@ -23,8 +23,7 @@ KNOWN = (
     "known: gpu, health_checks, image, include, name, network, on_failure, ranks, rendezvous, "
     "restarts, security, vars, version"
 )
-LIST_FIX = "write [first, second], or one item a line after a dash"
-MAPPING_FIX = "write keys and values, each key on a line of its own"
+LIKE_NETWORK = "write it like {internal: true}"
 ONE_CHECK = "write one an item, such as `- joined` or `- joined: {within: 60s}`"
 LOOPBACK = "is a loopback, and every container has its own"
 NAME_OF_NODE_0 = "MASTER_ADDR is set to node 0's name for you"
@@ -68,9 +67,14 @@ APPENDED: dict[str, list[str]] = {
     ],
     "---\na: 1": ["7:1: a second document begins here; keep one per file"],
     "gpu: {": [f"8:1: not valid YAML: a value is missing here; {SYNTAX_FIX}"],
-    "\tgpu: {}": [
-        "7:1: not valid YAML: found character that cannot start any token; "
-        "indent with spaces, and quote text that begins with a special character"
+    "\tgpu: {}": ["7:1: not valid YAML: a tab where YAML wants spaces; indent with spaces"],
+    "on_failure: @stop": [
+        "7:13: not valid YAML: found character that cannot start any token; "
+        "quote text that begins with a special character"
+    ],
+    "on_failure: stop: now": [
+        "7:17: not valid YAML: a key where none can stand; "
+        "indent keys of one mapping alike, and quote text that holds ': '"
     ],
     "gpu: {mode: cpu": [f"8:1: not valid YAML: did not find expected ',' or '}}'; {SYNTAX_FIX}"],
     # Types.
@@ -84,10 +88,28 @@ APPENDED: dict[str, list[str]] = {
     "network: {name: 3.10}": [
         '7:17: network.name: expected text, found the number 3.10; quote it: "3.10"'
     ],
-    "network:": [f"7:9: network: expected a mapping, found nothing; {MAPPING_FIX}"],
-    "network: [a]": [f"7:10: network: expected a mapping, found a list; {MAPPING_FIX}"],
+    "network:": [f"7:9: network: expected a mapping, found nothing; {LIKE_NETWORK}"],
+    "network: [a]": [f"7:10: network: expected a mapping, found a list; {LIKE_NETWORK}"],
     "health_checks: joined": [
-        f"7:16: health_checks: expected a list, found the text 'joined'; {LIST_FIX}"
+        "7:16: health_checks: expected a list, found the text 'joined'; write [joined]"
+    ],
+    "health_checks: {joined: {within: 60s}}": [
+        "7:16: health_checks: expected a list, found a mapping; "
+        "write it like [joined, {completed: {within: 5m}}]"
+    ],
+    "gpu: exclusive": [
+        "7:6: gpu: expected a mapping, found the text 'exclusive'; write it like {mode: cpu}"
+    ],
+    "  mounts: ['./data:/data']": [
+        "7:12: ranks.mounts[0]: expected a mapping, found the text './data:/data'; "
+        "write it like {source: ./data, target: /data}"
+    ],
+    "  env: [A=b]": [
+        '7:8: ranks.env: expected a mapping, found a list; write it like {OMP_NUM_THREADS: "1"}'
+    ],
+    "  env: {A: null}": [
+        '7:12: ranks.env.A: expected text, found nothing; write "" for none, '
+        'or "null" if that text is meant'
     ],
     "  nproc_per_node: 2.0": [
         "7:19: ranks.nproc_per_node: expected a whole number, found the number 2.0; "
@@ -198,7 +220,7 @@ APPENDED: dict[str, list[str]] = {
         f"7:35: ranks.mounts[0].target: /run/secrets is where ranks.secrets are; {FOLDER_FIX}"
     ],
     "  env_file: here": [
-        f"7:13: ranks.env_file: expected a list, found the text 'here'; {LIST_FIX}"
+        "7:13: ranks.env_file: expected a list, found the text 'here'; write [here]"
     ],
     "  env_file: [nope.env]": [
         "7:14: ranks.env_file[0]: nope.env: no such file or directory; create it first"
@@ -306,7 +328,8 @@ APPENDED: dict[str, list[str]] = {
         f"7:17: health_checks[0]: expected one health check, found the number 7; {ONE_CHECK}"
     ],
     "health_checks: [joined: 60s]": [
-        "7:25: health_checks[0].joined: expected a mapping, found the text '60s'; " + MAPPING_FIX
+        "7:25: health_checks[0].joined: expected a mapping, found the text '60s'; "
+        "write it like {within: 60s}"
     ],
     "health_checks: [progress: {within: 5s}]": [
         "7:28: health_checks[0].progress.within: unknown key; known: every"
