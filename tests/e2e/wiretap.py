@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -12,8 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-
-ENGINE = Path("/var/run/docker.sock")
 
 _QUESTION = re.compile(rb"^([A-Z]+) (?:/v[0-9.]+)?([^ ?]+)[^ ]* HTTP/1\.[01]\r$", re.MULTILINE)
 
@@ -29,6 +28,7 @@ class Wiretap(AbstractContextManager["Wiretap"]):
     """Passes everything on, both ways, and notes the method and path of each question."""
 
     def __enter__(self) -> Wiretap:
+        self._engine = _engine()
         self._heard = b""
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
@@ -79,7 +79,8 @@ class Wiretap(AbstractContextManager["Wiretap"]):
         config = ("docker", "--config", str(self._folder))
         create = (*config, "context", "create", "tapped", "--docker", f"host={host}")
         subprocess.run(create, capture_output=True, check=True, timeout=60)
-        return {"DOCKER_CONFIG": str(self._folder), "DOCKER_CONTEXT": "tapped"}
+        chosen = {"DOCKER_CONFIG": str(self._folder), "DOCKER_CONTEXT": "tapped"}
+        return chosen | {"DOCKER_HOST": ""}  # which would win over the context
 
     def take(self) -> list[str]:
         """What was asked since the last time, as `METHOD /path` without version and query."""
@@ -105,7 +106,7 @@ class Wiretap(AbstractContextManager["Wiretap"]):
             while True:
                 client, _ = self._server.accept()
                 engine = socket.socket(socket.AF_UNIX)
-                engine.connect(str(ENGINE))
+                engine.connect(self._engine)
                 self._open += (client, engine)
                 self._pump(client, engine, noted=True)
                 self._pump(engine, client, noted=False)
@@ -126,3 +127,11 @@ class Wiretap(AbstractContextManager["Wiretap"]):
     def _start(self, work: Callable[[], None]) -> None:
         self._threads.append(threading.Thread(target=work, daemon=True))
         self._threads[-1].start()
+
+
+def _engine() -> str:
+    """The socket of the engine that the tests run against."""
+    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    scheme, _, path = host.partition("://")
+    assert scheme == "unix", f"the tap sits on a Unix socket, and DOCKER_HOST is {host}"
+    return path
