@@ -53,7 +53,7 @@ def _symptom(pattern: str, error: type[OrchestrateError], fix: str) -> _Symptom:
 SYMPTOMS = (
     _symptom(
         # The daemon's complaint about a registry, which may well be "connection refused".
-        r"error response from daemon: .*\bget \"?https?://[^ ]*/v2/",
+        r"error response from daemon: .*\b(get|head) \"?https?://[^ ]*/v2/",
         ImageUnavailable,
         "check image.tag and the way to its registry, load the image, or give image.build",
     ),
@@ -126,7 +126,7 @@ SYMPTOMS = (
 _PREFIX = re.compile(
     r"^(docker: )?(Error response from daemon: |Error: |error: )?"
     # The way of an error through the engine's parts says nothing to whoever wrote the playbook.
-    r"(failed to create (shim )?task[^:]*: )?(OCI runtime create failed: )?"
+    r"(failed to create (shim )?task[^:]*: )*(OCI runtime create failed: )?"
     r"(runc create failed: )?(unable to start container process: )?",
     re.IGNORECASE,
 )

@@ -1,8 +1,13 @@
 #!/bin/sh
-# Makes the captures beside it from a running Docker engine with an image tiny:1 that holds a
-# shell (busybox will do). Everything it creates is named utest-* and removed again.
+# capture.sh [FOLDER]: makes captures from a running Docker engine with an image tiny:1 that holds
+# a shell (busybox will do). Everything it creates is named utest-* and removed again.
+#
+# Those beside it are of Debian's Docker 20.10.24; of a folder named after another engine only
+# those are kept that differ, besides a few of each kind: engine-26.1 is Debian's 26.1.5,
+# engine-28.5 its 28.5.2, and engine-28.5-containerd the same with containerd's image store,
+# which is the default from 29. tests/other_engine.py runs such an engine.
 set -eu
-cd "$(dirname "$0")"
+cd "${1:-$(dirname "$0")}"
 
 create() { # name, rank, command...
   name=$1 rank=$2; shift 2

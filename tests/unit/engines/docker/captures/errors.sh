@@ -1,13 +1,14 @@
 #!/bin/sh
-# Makes errors/*.txt: what docker prints when it refuses, from a running engine with an image
-# tiny:1 that holds a shell. Everything it creates is named utest-* and removed again.
+# errors.sh [FOLDER]: makes FOLDER/errors/*.txt (see capture.sh): what docker prints when it
+# refuses, from a running engine with an image tiny:1 that holds a shell. Everything it creates
+# is named utest-* and removed again.
 set -u
-cd "$(dirname "$0")/errors"
+cd "${1:-$(dirname "$0")}/errors"
 
 fails() { # file, command...: keeps what the command writes to standard error
   file=$1; shift
   "$@" >/dev/null 2>"$file.txt" && echo "$file: did not fail" >&2
-  sed -i -E 's/ on [0-9.]+:53: / on 192.0.2.53:53: /; s|/root/|/home/me/|' "$file.txt"
+  sed -i -E 's/(on|udp) [0-9.]+:53: /\1 192.0.2.53:53: /g; s|/root/|/home/me/|' "$file.txt"
 }
 
 made() { # arguments of docker create: a container utest-made, instead of the last one
@@ -34,6 +35,9 @@ fails pull-no-host docker pull registry.invalid/app:1
 fails no-container docker container inspect utest-nosuch
 fails no-network docker network inspect utest-nosuch
 fails pool-overlap docker network create --subnet 10.249.0.0/16 utest-net2
+for i in $(seq 40); do docker network create "utest-pool-$i" >/dev/null 2>&1 || break; done
+fails no-address docker network create utest-pool
+docker network ls --quiet --filter name=utest-pool | xargs -r docker network rm >/dev/null
 fails bad-mount docker create --mount type=bind,source=/nosuch,target=/x tiny:1 true
 fails low-memory docker create --memory 1m tiny:1 true
 fails many-cpus docker create --cpus 1000 tiny:1 true
