@@ -42,6 +42,8 @@ def spots(value: Json, schema: Schema = ROOT, loc: Loc = (), path: str = "") -> 
     """List every value, the whole first."""
     schema = resolve(schema)
     yield Spot(loc, path, schema, value)
+    if schema.get("additionalProperties") is True:
+        return  # anything may stand there
     pairs: list[tuple[Key, Any]] = []
     if isinstance(value, dict):
         pairs = list(value.items())

@@ -12,15 +12,23 @@ from typing import Any, Final, TypeAlias
 
 from hypothesis import strategies as st
 
-from orchestrator.playbook.schema import json_schema
+from orchestrator.playbook.schema import language_schema
 
 Json: TypeAlias = Any
 Schema: TypeAlias = dict[str, Any]
 Values: TypeAlias = st.SearchStrategy[Json]
 
-ROOT: Final[Schema] = json_schema()
+ROOT: Final[Schema] = language_schema()
 
-FILES: Final = ("Dockerfile", "requirements.txt", "data/here", "data/a b")
+FILES: Final = {
+    "Dockerfile": "",
+    "requirements.txt": "",
+    "data/here": "",
+    "data/a b": "",
+    "base.yaml": "vars: {of_the_base: 1}\n",
+    "common.env": "NAME_OF_A_FILE=1\n",
+    "token": "a secret\n",
+}
 """What must be in the folder of the playbooks, below `folder`."""
 
 _ANY_TEXT: Final = st.text(
@@ -37,9 +45,9 @@ _SIZE: Final = st.sampled_from(["6MiB", "8 MiB", "16MB", "6291456B", 8_388_608, 
 
 def make_files(folder: Path) -> Path:
     """Put the files that the playbooks name into a folder."""
-    for name in FILES:
+    for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+        (folder / name).write_text(text)
     return folder
 
 
@@ -131,7 +139,19 @@ _MOUNT: Final = st.fixed_dictionaries(
     optional={"read_only": st.booleans(), "outside": st.booleans()},
 )
 _MOUNTS: Final = st.lists(_MOUNT, max_size=3, unique_by=lambda mount: mount["target"])
+_VARS: Final = st.dictionaries(
+    st.from_regex(r"[a-z_][A-Za-z0-9_]{0,8}", fullmatch=True),
+    _TEXT | st.integers() | st.booleans() | st.none() | st.lists(st.integers(), max_size=3),
+    max_size=3,
+)
+_ENV_FILES: Final = st.sampled_from([[], ["common.env"]])
+_SECRETS: Final = st.sampled_from([[], [{"name": "key", "file": "token"}]])
 _BY_PLACE: Final[dict[str, Values]] = {
+    "vars": _VARS,
+    "include": st.sampled_from([[], "base.yaml", ["base.yaml"]]),
+    "ranks.env_file": _ENV_FILES,
+    "ranks.per_node.*.env_file": _ENV_FILES,
+    "ranks.secrets": _SECRETS,
     "image.build.context": st.sampled_from([".", "./"]),
     "image.build.dockerfile": st.just("Dockerfile"),
     "image.build.requirements": st.sampled_from(["requirements.txt", "data/here", None]),
