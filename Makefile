@@ -9,7 +9,7 @@ PLAYBOOK ?= playbooks/two-rank.yaml
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help setup engine busybox demo test lint unit contract e2e bench fuzz docs clean
+.PHONY: help setup engine busybox demo test lint unit contract e2e reliability bench fuzz docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ bench: $(VENV)/.dev engine busybox ## compare with a shell script and Compose; w
 
 fuzz: $(VENV)/.dev ## look for bytes that break the playbook's reader, for FUZZ_SECONDS
 	@$(BIN)/python -m tests.fuzz.fuzz $(FUZZ_SECONDS)
+
+reliability: $(VENV)/.dev engine busybox ## kill it at every step, run it again; writes docs/reliability.md
+	@$(BIN)/python -m tests.reliability --out docs/reliability.md $(PYTEST_ARGS)
 
 docs: $(VENV)/.orchestrate ## regenerate what docs/ has from the models
 	@$(BIN)/python -m orchestrator.playbook.schema docs/

@@ -20,7 +20,7 @@ from orchestrator.deciding import (
     watched,
 )
 from orchestrator.engines.base import Query
-from orchestrator.errors import ExitCode, NoSuchProject, OrchestrateError, StillDifferent
+from orchestrator.errors import ExitCode, NameTaken, NoSuchProject, OrchestrateError, StillDifferent
 from orchestrator.events import (
     ActionDone,
     ActionFailed,
@@ -87,9 +87,14 @@ def apply(request: Request, sink: Sink) -> Outcome:
         desired = desired_state(request)
         _refresh_image(request, desired, sink)
         decision = decide(request, desired)
+        try:
+            _carry_out(request, decision, sink)
+        except NameTaken:
+            # A call of a run that was killed may still have been under way, and what it made
+            # have appeared since we looked. Where it is not ours, deciding says so.
+            decision = decide(request, desired)
+            _carry_out(request, decision, sink)
         desired, plan, judgement = decision.desired, decision.plan, decision.judgement
-        sink(PlanMade(plan))
-        execute(plan, Execution(engine, _identity(request, desired), sink))
         if not plan.is_empty:
             _require_arrival(request, desired)
         restarts: tuple[Restart, ...] = ()
@@ -114,6 +119,11 @@ def verify(request: Request) -> Judgement:
             fix=f"run `orchestrate apply {request.loaded.path}` first",
         )
     return judge_kept_logs(watched(request, desired), nodes)
+
+
+def _carry_out(request: Request, decision: Decision, sink: Sink) -> None:
+    sink(PlanMade(decision.plan))
+    execute(decision.plan, Execution(request.engine, _identity(request, decision.desired), sink))
 
 
 def _require_arrival(request: Request, desired: DesiredState) -> None:

@@ -118,11 +118,16 @@ def destroy(placed: Placed, lock_folder: Path, sink: Sink, *, grace_s: float) ->
         plan = make_destroy_plan(observed)
         if plan.is_empty:
             refuse_rivals(observed)
+            engine.clear(project)
             return Destroyed(placed, plan, time.monotonic() - began_s)
         sink(PlanMade(plan))
         identity = RunIdentity(project, run_id="", run_dir="")
-        execute(plan, Execution(engine, identity, sink, grace_s=grace_s))
-        if engine.observe(Query(project)).exists:
+        execution = Execution(engine, identity, sink, grace_s=grace_s)
+        execute(plan, execution)
+        # A call of a run that was killed may still have been under way when we looked.
+        late = make_destroy_plan(engine.observe(Query(project)))
+        execute(late, execution)
+        if not late.is_empty and engine.observe(Query(project)).exists:
             raise EngineFailed(
                 f"something of project {project} was left on the {engine.traits.name} engine",
                 fix="run destroy once more",

@@ -91,6 +91,12 @@ class Engine(Protocol):
     def remove_nodes(self, nodes: Sequence[ObservedNode]) -> None:
         """Remove the nodes, with force; one that is gone already is no error."""
 
+    def clear(self, project: str) -> None:
+        """Remove what a killed call left of a project that has no nodes and networks any more.
+
+        That is what no other call tells of, such as an empty folder. Nothing there is no error.
+        """
+
     def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
         """Hand over every line from each node's start, live, merged as they come.
 

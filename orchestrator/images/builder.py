@@ -50,6 +50,7 @@ class ImageBuilder:
             variable ORCHESTRATE_OFFLINE says.
         cache_dir: wheels, logs and what was found out about the network; one per user will do.
         deadline_s: the longest that `docker build` itself may take.
+        first_word_s: how long it may say nothing at all before the engine is given up.
 
     Raises:
         ImageUnavailable: ORCHESTRATE_OFFLINE holds something that means nothing.
@@ -62,11 +63,12 @@ class ImageBuilder:
         reach: Reach | None = None,
         cache_dir: Path,
         deadline_s: float = DEFAULT_DEADLINE_S,
+        first_word_s: float | None = None,
     ) -> None:
         self._docker = BuildCli(docker_cmd)
         self._reach = reach_from_environment(os.environ) if reach is None else reach
         self._cache = cache_dir
-        self._limits = Limits(deadline_s)
+        self._limits = Limits(deadline_s, first_output_s=first_word_s)
         self._memory = ReachMemory(cache_dir / "reach", time.time)
 
     def build(self, recipe: BuildRecipe, on_line: Callable[[str], None]) -> str:

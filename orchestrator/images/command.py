@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 _MAX_LINE_CHARS = 4000
 _MAX_LINES_KEPT = 400
 _GRACE_S = 5.0
+LINGER_S = 5.0
+"""A program that has closed its output is about to end."""
+
 _HEARTBEAT_S = 10.0
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
@@ -40,6 +43,11 @@ class Outcome:
     def ok(self) -> bool:
         """True when it ended by itself and well."""
         return self.returncode == 0 and not self.timed_out
+
+    @property
+    def is_mute(self) -> bool:
+        """True when it was stopped because it had not said a word."""
+        return self.timed_out and not self.lines
 
     @property
     def text(self) -> str:
@@ -158,7 +166,7 @@ def _end(child: subprocess.Popen[bytes], *, at_once: bool, until: float) -> int:
     """Wait for the exit of a child whose output has ended; kill it when it lingers."""
     if not at_once:
         try:
-            return child.wait(timeout=max(0.1, until - time.monotonic()))
+            return child.wait(timeout=min(LINGER_S, max(0.1, until - time.monotonic())))
         except subprocess.TimeoutExpired:
             pass
     _kill_session(child)

@@ -76,11 +76,21 @@ def failure(doing: str, outcome: Outcome, log: Path) -> OrchestrateError:
         )
     if _NO_ENGINE.search(outcome.text):
         return EngineUnavailable(f"{doing} failed: {line}", fix="start the engine: docker/setup.sh")
+    if outcome.is_mute:
+        return mute(doing)
     if outcome.timed_out:
         return ImageUnavailable(f"{doing} did not end in time; last line: {line}", fix=see)
     step = failed_step(outcome.lines)
     where = f" at `{step}`" if step else ""
     return ImageUnavailable(f"{doing} failed{where}: {line}", fix=see)
+
+
+def mute(doing: str) -> EngineUnavailable:
+    """Make the error for an engine that did not begin to answer."""
+    return EngineUnavailable(
+        f"{doing}: docker did not say a word in time",
+        fix="see whether the engine is overloaded or hangs (`docker info`)",
+    )
 
 
 def io_failure(doing: str, exc: OSError) -> OrchestrateError:

@@ -61,3 +61,11 @@ def test_stopping_what_has_ended_changes_nothing(stand: Stand) -> None:
     stand.engine.stop_nodes(ended, grace_s=1.0)
 
     assert stand.engine.observe_nodes(desired.project) == ended
+
+
+def test_clearing_what_is_not_there_is_no_error_and_takes_no_node(stand: Stand) -> None:
+    project = stand.project()
+    stand.engine.clear(project)
+    nodes = stand.apply(stand.gang(project, FOREVER))
+    stand.engine.clear(project)
+    assert [node.id for node in stand.engine.observe_nodes(project)] == [nodes[0].id]

@@ -10,9 +10,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 _QUESTION = re.compile(rb"^([A-Z]+) (?:/v[0-9.]+)?([^ ?]+)[^ ]* HTTP/1\.[01]\r$", re.MULTILINE)
 
@@ -24,10 +26,10 @@ def short_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-class Wiretap(AbstractContextManager["Wiretap"]):
+class Wiretap:
     """Passes everything on, both ways, and notes the method and path of each question."""
 
-    def __enter__(self) -> Wiretap:
+    def __enter__(self) -> Self:
         self._engine = _engine()
         self._heard = b""
         self._lock = threading.Lock()
@@ -108,17 +110,32 @@ class Wiretap(AbstractContextManager["Wiretap"]):
                 engine = socket.socket(socket.AF_UNIX)
                 engine.connect(self._engine)
                 self._open += (client, engine)
-                self._pump(client, engine, noted=True)
-                self._pump(engine, client, noted=False)
+                self._pump(client, engine, partial(self._hear, engine))
+                self._pump(engine, client, partial(self.on_answer, engine))
 
-    def _pump(self, source: socket.socket, target: socket.socket, *, noted: bool) -> None:
+    def on_question(self, engine: socket.socket, data: bytes) -> None:
+        """Told of what goes to the engine, before it does; an OSError cuts the connection."""
+
+    def on_answer(self, engine: socket.socket, data: bytes) -> None:
+        """Told of what comes from the engine, before it is passed on; as `on_question`."""
+
+    def _hear(self, engine: socket.socket, data: bytes) -> None:
+        with self._lock:
+            self._heard += data
+        self.on_question(engine, data)
+
+    def _pump(
+        self, source: socket.socket, target: socket.socket, tell: Callable[[bytes], None]
+    ) -> None:
         def pump() -> None:
-            with suppress(OSError):
+            try:
                 while data := source.recv(65536):
-                    if noted:
-                        with self._lock:
-                            self._heard += data
+                    tell(data)
                     target.sendall(data)
+            except ConnectionAbortedError:
+                _hang_up(source, target)
+            except OSError:
+                pass
             with suppress(OSError):
                 target.shutdown(socket.SHUT_WR)
 
@@ -135,3 +152,9 @@ def _engine() -> str:
     scheme, _, path = host.partition("://")
     assert scheme == "unix", f"the tap sits on a Unix socket, and DOCKER_HOST is {host}"
     return path
+
+
+def _hang_up(*connection: socket.socket) -> None:
+    for each in connection:
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)

@@ -255,6 +255,9 @@ class FakeEngine:
                 if node.name not in self.clinging:
                     self.world.nodes.pop(node.id, None)
 
+    def clear(self, project: str) -> None:
+        self._fail("clear")
+
     def _let_nodes_end(self) -> None:
         for node in list(self.world.nodes.values()):
             after_s = self._script(node).ends_after_s

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.engines.base import Query
-from orchestrator.errors import EngineFailed, ExitCode, Locked, NoSuchProject
+from orchestrator.errors import EngineFailed, ExitCode, Locked, NameTaken, NoSuchProject
 from orchestrator.events import Event, NodeEnded, PlanMade
 from orchestrator.lock import project_lock
 from orchestrator.playbook.loader import load
 from orchestrator.run import apply, desired_state, new_run_id, plan, query_for, verify
-from orchestrator.state.desired import RunIdentity
+from orchestrator.state.desired import NetworkSpec, RunIdentity
 from tests.unit.fake_engine import LOCAL_LIKE, MUTATING, FakeEngine, Script, joined
 from tests.unit.fakes import told
 from tests.unit.workbench import PLAYBOOK, Bench, bench, results
@@ -154,6 +154,32 @@ def test_the_lock_is_held_from_before_looking_to_the_end(bench: Bench) -> None:
         )
     }
     assert bench.apply().plan.is_empty
+
+
+class LateEngine(FakeEngine):
+    """On it, what a killed run asked for appears just when we ask for the same."""
+
+    def create_network(self, network: NetworkSpec, project: str) -> None:
+        if not self.world.networks:
+            super().create_network(network, project)
+            raise NameTaken(f"network with name {network.name} already exists")
+        super().create_network(network, project)
+
+
+def test_what_a_killed_run_made_late_is_taken_over(bench: Bench) -> None:
+    bench.engine = LateEngine(bench.engine.world, scripts=bench.engine.scripts)
+    outcome = bench.apply(detach=True)
+    assert [str(action) for action in outcome.plan.actions] == [
+        "+ start node pair-node-0  (not there yet)",
+        "+ start node pair-node-1  (not there yet)",
+    ]
+    assert len(bench.engine.world.nodes) == 2
+
+
+def test_a_name_that_stays_taken_is_told_after_a_second_look(bench: Bench) -> None:
+    bench.engine.failures["create_network"] = NameTaken("pair-net is taken")
+    bench.apply_refused(NameTaken)
+    assert bench.engine.mutations.count("create_network pair-net for pair") == 2
 
 
 def test_a_locked_project_is_not_touched(bench: Bench) -> None:

@@ -8,15 +8,14 @@ UTF-8, and calls that must not outlive their deadline.
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.engines.docker.child import EndlessOutput, end_session, read_outputs
 from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.errors import (
     AddressUnavailable,
@@ -187,11 +186,16 @@ class DockerCli:
         deadline_s = self.deadlines.answer_s if deadline_s is None else deadline_s
         with self._started(args) as child:
             try:
-                out, err = child.communicate(timeout=deadline_s)
+                out, err = read_outputs(child, deadline_s)
             except subprocess.TimeoutExpired as exc:
                 raise EngineUnavailable(
                     f"docker did not answer `{' '.join(args[:2])}` within {deadline_s:g} s",
                     fix="see whether the engine is overloaded or hangs (`docker info`)",
+                ) from exc
+            except EndlessOutput as exc:
+                raise EngineFailed(
+                    f"docker's answer to `{' '.join(args[:2])}` has no end",
+                    fix="see whether the `docker` on your PATH is the real one",
                 ) from exc
         return child.returncode, out.decode(errors="replace"), err.decode(errors="replace")
 
@@ -228,17 +232,6 @@ class DockerCli:
         if code != 0 and not _only_missing(err):
             raise to_error(err, doing)
         return parse_objects(out, doing)
-
-
-def end_session(child: subprocess.Popen[bytes]) -> None:
-    """Kill a command that has not ended, with whatever it started, and let go of its pipes."""
-    if child.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    for pipe in (child.stdout, child.stderr):
-        if pipe is not None:
-            pipe.close()
 
 
 def is_missing(text: str) -> bool:

@@ -171,14 +171,20 @@ class DockerEngine:
             raise ImageUnavailable(f"image {image.tag} has no build in the playbook")
         from orchestrator.images.builder import ImageBuilder
 
-        builder = ImageBuilder(self._cli.prefix, cache_dir=self._cache_dir)
+        builder = ImageBuilder(
+            self._cli.prefix, cache_dir=self._cache_dir, first_word_s=self._deadlines.bulk_s
+        )
         builder.build(image.recipe, on_line)
 
     def pull_image(self, image: ImageSpec, on_line: OnLine) -> None:
         """See `Engine.pull_image`."""
         from orchestrator.images.command import Limits, stream
+        from orchestrator.images.failures import mute
 
-        done = stream([*self._cli.prefix, "pull", image.tag], Limits(PULL_DEADLINE_S), on_line)
+        limits = Limits(PULL_DEADLINE_S, first_output_s=self._deadlines.bulk_s)
+        done = stream([*self._cli.prefix, "pull", image.tag], limits, on_line)
+        if done.is_mute:
+            raise mute(f"pulling image {image.tag}")
         if not done.ok:
             raise to_error(done.text, f"pulling image {image.tag}")
 
@@ -189,11 +195,11 @@ class DockerEngine:
         # Nodes are made next: python-on-whales is imported while docker is busy.
         Thread(target=lambda: self._client, name="import", daemon=True).start()
         labels = {LABEL_PROJECT: project, LABEL_OWNER: self._ownership.owner}
-        self._changer.create_network(network, labels)
+        _to_its_end(lambda: self._changer.create_network(network, labels))
 
     def remove_network(self, network: ObservedNetwork) -> None:
         """See `Engine.remove_network`."""
-        self._changer.remove_network(network.id, network.name)
+        _to_its_end(lambda: self._changer.remove_network(network.id, network.name))
         # No node needs them any more: networks go after nodes.
         self._private.remove_project(network.project or "")
 
@@ -279,6 +285,10 @@ class DockerEngine:
             self._private.remove_run(run_id)
         self._changer.remove([node.id for node in nodes])
 
+    def clear(self, project: str) -> None:
+        """See `Engine.clear`: private files that no node refers to any more."""
+        self._private.remove_project(project)
+
     # -- logs ------------------------------------------------------------------
 
     def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
@@ -323,6 +333,12 @@ def _wanted(query: Query) -> list[Filter]:
         # One filter for all names: a regular expression on their common stem.
         filters.append(("name", f"^/?{query.project}-node-[0-9]+$"))
     return filters
+
+
+def _to_its_end(work: Callable[[], None]) -> None:
+    """Do `work` in a thread whose end an interrupt waits for: what it makes can be told of."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
 
 
 def _settle(promise: Future[None], work: Callable[[], None]) -> None:

@@ -19,7 +19,8 @@ from threading import Event
 from typing import BinaryIO
 
 from orchestrator.engines.base import OnLog
-from orchestrator.engines.docker.cli import end_session, is_missing, to_error
+from orchestrator.engines.docker.child import end_session
+from orchestrator.engines.docker.cli import is_missing, to_error
 from orchestrator.engines.docker.stamps import StampedLines
 from orchestrator.engines.lines import CHUNK_BYTES
 from orchestrator.errors import EngineFailed, EngineUnavailable
@@ -143,19 +144,20 @@ def copy(prefix: Sequence[str], node: ObservedNode, file: BinaryIO, *, deadline_
         EngineFailed: docker could not hand it over.
         OSError: the disk is full.
     """
+    child = subprocess.Popen(
+        [*prefix, "logs", node.id],
+        stdin=subprocess.DEVNULL,
+        stdout=file,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            [*prefix, "logs", node.id],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=deadline_s,
-            start_new_session=True,
-        )
+        code = child.wait(deadline_s)
     except subprocess.TimeoutExpired as exc:
         raise _silent(node, deadline_s) from exc
-    if done.returncode == 0:
+    finally:
+        end_session(child)
+    if code == 0:
         return
     if shutil.disk_usage(Path(file.name).parent).free < _MIN_FREE_BYTES:
         # docker can only say that a write failed; why is for the disk to tell.

@@ -31,6 +31,7 @@ from orchestrator.engines.local.folders import (
     node_folders,
     project_names,
     remove_node_folder,
+    remove_project_if_empty,
     typed_errors,
 )
 from orchestrator.engines.local.record import NodeRecord, read_node, write_node
@@ -162,6 +163,13 @@ class LocalEngine:
             liveness.kill([folder.path for folder in present])
             for folder in present:
                 remove_node_folder(folder)
+
+    def clear(self, project: str) -> None:
+        """See `Engine.clear`: a folder of the project's that holds nothing."""
+        with typed_errors(f"clearing away project {project}"):
+            # Looks at whose it is, and refuses what is no project's name.
+            if project in project_names(self._root):
+                remove_project_if_empty(self._root / project)
 
     def _present(self, nodes: Sequence[ObservedNode]) -> list[NodeFolder]:
         """The folders of those nodes that are still there, and still the same nodes."""

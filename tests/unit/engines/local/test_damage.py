@@ -215,3 +215,11 @@ def test_a_name_that_is_no_project_s_finds_nothing(
 ) -> None:
     start(engine, node_spec(tmp_path))
     assert engine.observe(Query(name)) == ObservedState(name)
+
+
+def test_an_empty_folder_that_a_killed_call_left_is_cleared_away(root: Path) -> None:
+    (root / PROJECT).mkdir(parents=True)
+    engine = LocalEngine(root)
+    engine.clear("../elsewhere")
+    engine.clear(PROJECT)
+    assert list(root.iterdir()) == []

@@ -1,0 +1,69 @@
+"""Desks for many runs side by side, bystanders that must not be touched, and the record."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .record import RecordCase, Results
+from .scenes import SECRET
+from .world import Bystanders, Yard
+
+_RESULTS = pytest.StashKey[Results]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--reliability-out", metavar="DIR", help="write what was measured to DIR/results.json"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session):  # type: ignore[no-untyped-def]
+    """Write the record, if it was asked for."""
+    yield
+    folder = session.config.getoption("reliability_out", None)
+    if folder and _RESULTS in session.config.stash:
+        session.config.stash[_RESULTS].write(Path(folder))
+
+
+@pytest.fixture(scope="session")
+def record_case(request: pytest.FixtureRequest) -> RecordCase:
+    """Adds a row to a table: see `record.py`."""
+    return request.config.stash.setdefault(_RESULTS, Results()).record
+
+
+@pytest.fixture(scope="session")
+def bystanders(
+    busybox_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bystanders]:
+    """Objects on the engine that no test here may change; all are compared in the end."""
+    with Bystanders.standing(busybox_image, tmp_path_factory.mktemp("bystanders")) as standing:
+        yield standing
+        assert standing.changes() == {}
+
+
+@pytest.fixture(autouse=True)
+def _a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the scene that has one, in the commands and in this process."""
+    monkeypatch.setenv(SECRET, "not-to-be-left")
+
+
+@pytest.fixture
+def docker_yard(tmp_path: Path, busybox_image: str, bystanders: Bystanders) -> Iterator[Yard]:
+    """Desks on Docker, whose projects are named like the bystanders'."""
+    yard = Yard(tmp_path, "docker", busybox_image, bystanders.project)
+    yield yard
+    yard.clear()
+    assert bystanders.changes() == {}
+
+
+@pytest.fixture
+def local_yard(tmp_path: Path) -> Iterator[Yard]:
+    """Desks on the embedded engine, each with a state folder of its own."""
+    yard = Yard(tmp_path, "local", "unused:1", f"rel-{secrets.token_hex(3)}")
+    yield yard
+    yard.clear()
