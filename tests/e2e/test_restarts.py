@@ -73,7 +73,7 @@ def test_ctrl_c_before_a_restart_leaves_what_the_next_verbs_understand(desk: Des
     assert "interrupted" in err
     assert "Traceback" not in err
     planned = desk.run("plan", "--engine", desk.engine, "playbook.yaml")
-    assert f"+ start node {node(desk, 1)}  (exited with code 3)" in planned.out
+    assert f"-/+ node {node(desk, 1)} (exited with code 3)" in planned.planned
     assert desk.destroy().code == 0
     assert statuses(desk) == []
 
