@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -336,9 +336,24 @@ def _wanted(query: Query) -> list[Filter]:
 
 
 def _to_its_end(work: Callable[[], None]) -> None:
-    """Do `work` in a thread whose end an interrupt waits for: what it makes can be told of."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(work).result()
+    """Do `work` in a thread whose end an interrupt waits for: what it makes can be told of.
+
+    The gate is there because an interrupt may also come while the thread is being started.
+    """
+    may_begin, done = Event(), Future[None]()
+
+    def run() -> None:
+        may_begin.wait()
+        with suppress(BaseException):  # `done` has it
+            _settle(done, work)
+
+    Thread(target=run, name="change", daemon=True).start()
+    try:
+        may_begin.set()
+        done.result()
+    finally:
+        if may_begin.is_set():
+            wait([done])
 
 
 def _settle(promise: Future[None], work: Callable[[], None]) -> None:
