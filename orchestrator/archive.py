@@ -19,8 +19,19 @@ _NODE_LOG = re.compile(r"node-[0-9]{1,9}\.log")
 
 
 def run_folder(project: str, run_id: str) -> Path:
-    """The folder of one run, below the current one; absolute, and not created here."""
-    return (Path.cwd() / FOLDER / project / run_id).absolute()
+    """The folder of one run, below the current one; absolute, and not created here.
+
+    Raises:
+        FolderUnusable: the current folder was removed.
+    """
+    return _current_folder() / FOLDER / project / run_id
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as exc:
+        raise FolderUnusable("the current folder is gone", fix="cd to another one") from exc
 
 
 def log_path(node: ObservedNode) -> Path | None:
@@ -76,7 +87,7 @@ def saved_logs(project: str) -> tuple[Path, ...]:
     """
     if not _PROJECT.fullmatch(project):
         return ()
-    runs = sorted((Path.cwd() / FOLDER / project).glob("*/"), key=lambda run: run.name)
+    runs = sorted((_current_folder() / FOLDER / project).glob("*/"), key=lambda run: run.name)
     return next((logs for run in reversed(runs) if (logs := _logs_in(run))), ())
 
 

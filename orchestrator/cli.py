@@ -12,8 +12,8 @@ import gc
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from types import FrameType
@@ -44,6 +44,10 @@ Exit codes:
                                      70 a bug
                                     130 interrupted
 """
+
+# Verbs whose work is what they print: whoever stops reading has what was wanted of them.
+# Of the others, 0 would say that an apply converged which `| head` cut short.
+_LOOKING = ("logs", "schema", "status")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -254,7 +258,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     gc.set_threshold(50_000, 20, 100)
     _take_signals()
     code = run(sys.argv[1:] if argv is None else argv)
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
     # Everything is closed and written by now: taking the interpreter apart object by object
     # would only add a tenth of a second to every command.
     os._exit(code)
@@ -272,7 +277,8 @@ def run(argv: Sequence[str]) -> int:
         return _failed(ExitCode.INTERRUPTED, "interrupted", left, as_json=as_json)
     except BrokenPipeError:
         # The reader has gone (`orchestrate logs | head`): nothing to say, nobody to hear it.
-        return int(ExitCode.CONVERGED)
+        is_done = argv[0] in _LOOKING or not {"-h", "--help"}.isdisjoint(argv)
+        return int(ExitCode.CONVERGED if is_done else ExitCode.INTERRUPTED)
     except OSError as exc:
         is_full = exc.errno in {errno.ENOSPC, errno.EDQUOT}
         return _disk_full(exc, as_json=as_json) if is_full else _bug(exc, as_json=as_json)
@@ -311,18 +317,9 @@ def _failed(code: ExitCode, what: str, fix: str, *, as_json: bool) -> int:
 
 
 def _bug(exc: Exception, *, as_json: bool) -> int:
-    import tempfile
-    import traceback
+    from orchestrator.commands.failing import tell_bug
 
-    from orchestrator.redaction import redacted
-
-    trace = "".join(traceback.format_exception(exc))
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="orchestrate-bug-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(redacted(f"{time.asctime()}\n{sys.argv}\n{trace}"))
-    what, fix = f"a bug: {type(exc).__name__}: {exc}", f"please report it with {file.name}"
-    return _failed(ExitCode.INTERNAL, what, fix, as_json=as_json)
+    return tell_bug(exc, as_json=as_json)
 
 
 def _take_signals() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import suppress
 
 from orchestrator.display.console import Console, print_json
@@ -45,6 +46,22 @@ def tell_usage(message: str, verb: str, *, as_json: bool) -> int:
     what, _, guess = message.partition(". Did you mean ")
     fix = f"did you mean {guess}" if guess else f"see `{verb} --help`"
     return tell_failure(ExitCode.USAGE, what.rstrip("."), fix, as_json=as_json)
+
+
+def tell_bug(exc: Exception, *, as_json: bool) -> int:
+    """Keep the traceback in a file and name it: users are shown none."""
+    import tempfile
+    import traceback
+
+    from orchestrator.redaction import redacted
+
+    trace = "".join(traceback.format_exception(exc))
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="orchestrate-bug-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(redacted(f"{time.asctime()}\n{sys.argv}\n{trace}"))
+    what, fix = f"a bug: {type(exc).__name__}: {exc}", f"please report it with {file.name}"
+    return tell_failure(ExitCode.INTERNAL, what, fix, as_json=as_json)
 
 
 def _print(code: ExitCode, what: str, **more: object) -> None:

@@ -149,10 +149,13 @@ def _show_logs(console: Console, placed: Placed, options: LogsOptions) -> None:
     if options.follow:
         placed.engine.follow_logs(nodes, show, Event())
         return
-    lines: list[LogLine | LogEnd] = []
-    placed.engine.read_logs(nodes, lines.append)
-    for line in sorted((each for each in lines if isinstance(each, LogLine)), key=_at):
+    items: list[LogLine | LogEnd] = []
+    placed.engine.read_logs(nodes, items.append)
+    lines = sorted((each for each in items if isinstance(each, LogLine)), key=_at)
+    for line in lines:
         console.show_log(line, raw=options.raw)
+    if not lines:
+        console.say_error(f"{placed}: nothing was written yet")
 
 
 def _at(line: LogLine) -> float:
@@ -223,8 +226,8 @@ def _destroy(console: Console, placed: Placed, options: DestroyOptions) -> Destr
         raise
     if not done.plan.is_empty:
         console.heading(
-            f"RECAP {placed}: ok=0 changed={len(done.plan.actions)} failed=0 skipped=0"
-            f"  ({done.took_s:.1f} s)"
+            f"RECAP {placed.summary.name} on {placed.engine.traits.name}:"
+            f" ok=0 changed={len(done.plan.actions)} failed=0 skipped=0  ({done.took_s:.1f} s)"
         )
     return done
 

@@ -70,7 +70,10 @@ def plan_verb(path: Path, options: PlanOptions) -> bool:
     console.show_plan(decision.plan)
     if options.out is not None:
         write_plan_file(kept_plan(request, decision), options.out)
-        console.say(f"kept in {options.out}: `orchestrate apply {options.out}` does exactly this")
+        # Not their values: one may be a secret, and this line ends up in the log of a CI job.
+        again = "" if options.given == NOTHING else ", with the same -e and --vars-file,"
+        command = f"`orchestrate apply {options.out}`{again}"
+        console.say(f"kept in {options.out}: {command} does exactly this")
     if options.as_json:
         print_json(plan_document(decision.plan, engine.traits.name))
     return decision.plan.is_empty

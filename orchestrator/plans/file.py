@@ -119,7 +119,7 @@ def _moved(kept: PlanFile, now: PlanFile) -> Iterator[str]:
     if kept.rerun != now.rerun:
         yield "it was not made for a new run" if now.rerun else "it was made for a new run"
     if kept.playbook_digest != now.playbook_digest:
-        yield f"{now.playbook} was edited"
+        yield f"{now.playbook} was edited, or has other variables"
     elif kept.desired != now.desired:
         yield "variables, files or devices that the playbook reads are other ones"
     yield from _moved_objects(kept.found, now.found)

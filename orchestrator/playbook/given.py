@@ -19,6 +19,7 @@ from orchestrator.playbook.yaml import KEY_TEMPLATE, refuse_characters
 EXTRA = "-e"
 _NAME_FIX = "use letters, digits and _, the first one no digit, and none of Jinja's own words"
 _EXTRA_FIX = "write -e name=value, -e '{name: value}' or -e @file.yaml"
+_SPACES_FIX = "quote a value that holds spaces twice: -e 'name=\"a b\"'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,8 @@ def _argument(argument: str, reading: Reading) -> Iterator[tuple[str, Variable]]
             entries[name] = Entry(mark, _typed(text, mark))
         else:
             what = f"{printable(word)} is not name=value"
-            reading.complaints.append(Complaint((), what, _EXTRA_FIX, mark=mark))
+            fix = _SPACES_FIX if entries else _EXTRA_FIX
+            reading.complaints.append(Complaint((), what, fix, mark=mark))
     yield from variables_in(Mapping(entries, mark), (), reading, is_data=True)
 
 

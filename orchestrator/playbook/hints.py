@@ -28,7 +28,7 @@ def hint(kind: str, loc: Loc, node: Node | None) -> str:
         node: what stands there.
     """
     if isinstance(node, Scalar) and node.template:
-        return _TEMPLATE_HINTS.get(kind, "")
+        return _TEMPLATE_HINTS.get(kind, "") if _may_be_number(node.text) else ""
     if kind in _MAPPINGS:
         return _like_example(loc)
     if kind == "tuple_type":
@@ -52,6 +52,10 @@ def _text_hint(node: Scalar) -> str:
     if node.value is None:
         return f'write "" for none, or "{node.text}" if that text is meant'
     return f'quote it: "{node.text}"'
+
+
+def _may_be_number(text: str) -> bool:
+    return any(character.isdigit() for character in text)
 
 
 def _is_number(text: str) -> bool:

@@ -10,10 +10,21 @@ from pathlib import Path
 import pytest
 
 from orchestrator.archive import log_path, run_folder, save_logs, saved_logs
-from orchestrator.errors import EngineFailed, OrchestrateError, OutOfSpace
+from orchestrator.errors import EngineFailed, FolderUnusable, OrchestrateError, OutOfSpace
 from orchestrator.state.observed import NodeStatus, ObservedNode
 from tests.unit.fake_engine import FakeEngine, Script
 from tests.unit.fakes import node_spec
+
+
+def test_without_a_current_folder_there_is_no_place_for_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FolderUnusable, match="the current folder is gone; cd to another one"):
+        run_folder("pair", "run-1")
+
 
 SCRIPTS = {rank: Script(((0.0, f"hello from {rank}"),)) for rank in (0, 1)}
 

@@ -97,6 +97,21 @@ def test_wrong_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> Non
     assert said.err.startswith("orchestrate: ") or not argv
 
 
+@pytest.mark.parametrize(
+    ("verb", "code"),
+    [("apply", ExitCode.INTERRUPTED), ("validate", ExitCode.INTERRUPTED), ("logs", 0)],
+)
+def test_a_reader_that_has_gone_is_no_success_of_work_that_was_cut_short(
+    verb: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_given: object) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(cli, "_run", write)
+    assert cli.run([verb, "p.yaml"]) == code
+    assert cli.run([verb, "--help"]) == 0
+
+
 def test_wrong_usage_says_where_its_words_are_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

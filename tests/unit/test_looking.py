@@ -271,6 +271,13 @@ def test_logs_of_nothing(argv: tuple[str, ...], what: str, desk: Desk) -> None:
     )
 
 
+def test_logs_of_nodes_that_wrote_nothing(desk: Desk) -> None:
+    desk.engine.scripts = {0: Script(), 1: Script()}
+    desk.run("apply", "--detach", "pair.yaml")
+    said = desk.run("logs")
+    assert (said.code, said.out, said.err) == (0, "", "pair (docker): nothing was written yet\n")
+
+
 def test_logs_of_several_projects_want_a_name(applied: Desk) -> None:
     apply_as(applied, "other")
     said = applied.run("logs")
@@ -309,7 +316,7 @@ def test_destroy_as_text(applied: Desk) -> None:
         "changed: remove node pair-node-0  N s",
         "changed: remove node pair-node-1  N s",
         "changed: remove network pair-net  N s",
-        "RECAP pair (docker): ok=0 changed=3 failed=0 skipped=0  (N s)",
+        "RECAP pair on docker: ok=0 changed=3 failed=0 skipped=0  (N s)",
     ]
     assert applied.engine.mutations[0] == "stop_nodes pair-node-0 pair-node-1 grace 0.5"
 

@@ -46,6 +46,15 @@ def test_a_plan_that_was_kept_is_carried_out(desk: Desk) -> None:
     assert "Plan: 4 to create" in applied.out
 
 
+def test_a_plan_with_variables_asks_for_them_again_and_names_no_value(desk: Desk) -> None:
+    desk.write("vars: {greeting: hello}\n" + PLAYBOOK.replace("hello", "{{ greeting }}"))
+    said = keep(desk, "-e", "greeting=s3cret")
+    assert said.out.splitlines()[-1] == (
+        f"kept in {KEPT}: `orchestrate apply {KEPT}`, with the same -e and --vars-file,"
+        " does exactly this"
+    )
+
+
 def test_a_plan_is_carried_out_once(desk: Desk) -> None:
     keep(desk)
     desk.run("apply", KEPT)
@@ -117,8 +126,8 @@ def image_moved(desk: Desk) -> None:
 
 
 MOVES: dict[str, tuple[Moved, str]] = {
-    "the playbook": (edited, "pair.yaml was edited"),
-    "a health check": (checks_edited, "pair.yaml was edited"),
+    "the playbook": (edited, "pair.yaml was edited, or has other variables"),
+    "a health check": (checks_edited, "pair.yaml was edited, or has other variables"),
     "a node that died": (
         died,
         "node pair-node-1: keep (running) then, replace (exited with code 3) now",

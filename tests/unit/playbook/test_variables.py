@@ -318,6 +318,12 @@ def test_what_is_given_badly_gets_its_fault(
     assert [fault.split("; ")[0] for fault in faults(text, typed)] == expected
 
 
+def test_a_value_with_spaces_is_to_be_quoted_twice(faults: FaultsOf) -> None:
+    assert faults(SHOW + "vars: {v: 0}\n", "v=a b") == [
+        "-e:1:1: 'b' is not name=value; quote a value that holds spaces twice: -e 'name=\"a b\"'"
+    ]
+
+
 # -- the environment -------------------------------------------------------------
 
 
