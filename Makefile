@@ -12,7 +12,7 @@ FUZZ_SECONDS ?= 600
 .PHONY: help setup engine busybox demo test lint unit contract e2e reliability bench fuzz docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.orchestrate ## make the virtual environment and install orchestrate
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,14 @@ def test_every_verb_of_the_readme_exists_and_the_other_way_round() -> None:
     cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
     named = {word for cell in cells for word in re.findall(r"`(\w+)", cell)}
     assert named == set(app.commands)
+
+
+def test_make_help_lists_every_target_that_has_words() -> None:
+    said = subprocess.run(
+        ["make", "--no-print-directory", "-C", str(ROOT), "help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    documented = re.findall(r"^([\w-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [line.split()[0] for line in said.stdout.splitlines()] == documented
