@@ -81,46 +81,50 @@ def compose(text: str, file: int = 0) -> Document:
         file: the number that its marks carry.
     """
     # Without its last line break libyaml drops the one at the end of a block scalar.
-    composer = _Composer(text if text.endswith(("\n", "\r")) else f"{text}\n", file)
+    whole = text if text.endswith(("\n", "\r")) else f"{text}\n"
+    composer = _Composer(whole, replace(mark_after(text), file=file))
     try:
         root = composer.document()
     except _UnreadableError as exc:
-        last = _inside(exc.complaint, text, file)
+        last = exc.complaint
+        # Where the text ends too early, libyaml may point at a line that is not there.
+        last = replace(last, mark=min(last.mark or composer.end, composer.end))
         return Document(None, (*composer.complaints, last))
     return Document(root, tuple(composer.complaints))
-
-
-def _inside(complaint: Complaint, text: str, file: int) -> Complaint:
-    # Where the text ends too early, libyaml may point at a line that is not there.
-    last = replace(mark_after(text), file=file)
-    return replace(complaint, mark=min(complaint.mark or last, last))
 
 
 def _events(text: str, file: int) -> Iterator[Event]:
     try:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as exc:
-        raise _UnreadableError(syntax_complaint(exc, text, file)) from exc
+        complaint = syntax_complaint(exc, text, file)
+        if (exc.problem or "").startswith("exceeded maximum nesting depth"):
+            # Newer libyaml looks ahead, and refuses 1,000 brackets before it tells of the first.
+            complaint = _too_deep(complaint.mark)
+        raise _UnreadableError(complaint) from exc
     except (yaml.YAMLError, ValueError, OverflowError) as exc:
         # The Python parser lets chr() of an escape such as "\UFFFFFFFF" fail as it likes.
         raise _UnreadableError(Complaint((), "not valid YAML", mark=Mark(1, 1, file))) from exc
 
 
-def _mark_of(event: Event, file: int) -> Mark:
-    line, column = start_of(event)
-    end = event.end_mark
-    width = max(1, end.column - column) if end and end.line == line else _TO_THE_END
-    return Mark(line + 1, column + 1, file, width)
+def _too_deep(mark: Mark | None) -> Complaint:
+    return Complaint((), f"nested deeper than {MAX_DEPTH} levels", "flatten it", mark=mark)
 
 
 class _Composer:
-    """One pass over the events of one document."""
+    """One pass over the events of one document.
 
-    def __init__(self, text: str, file: int) -> None:
+    Args:
+        text: ends in a line break, which the file's own text may lack.
+        end: where the file's own text ends; no mark lies behind it.
+    """
+
+    def __init__(self, text: str, end: Mark) -> None:
         self.complaints: list[Complaint] = []
+        self.end = end
         self._text = text
-        self._file = file
-        self._events = _events(text, file)
+        self._file = end.file
+        self._events = _events(text, end.file)
         self._scalars: list[tuple[int, int]] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._num_nodes = 0
@@ -149,15 +153,18 @@ class _Composer:
         return replace(mark, file=self._file) if mark else None
 
     def _mark(self, event: Event) -> Mark:
-        return _mark_of(event, self._file)
+        line, column = start_of(event)
+        end = event.end_mark
+        width = max(1, end.column - column) if end and end.line == line else _TO_THE_END
+        # The value that a last line leaves out begins on the next one, which may not be there.
+        return min(Mark(line + 1, column + 1, self._file, width), self.end)
 
     def _complain(self, loc: Loc, event: Event, what: str, fix: str) -> None:
         self.complaints.append(Complaint(loc, what, fix, mark=self._mark(event)))
 
     def _node(self, event: Event, loc: Loc, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            what = f"nested deeper than {MAX_DEPTH} levels"
-            raise _UnreadableError(Complaint((), what, "flatten it", mark=self._mark(event)))
+            raise _UnreadableError(_too_deep(self._mark(event)))
         self.complaints += lapses_at(event, loc, self._mark(event), self._text)
         if isinstance(event, AliasEvent):
             return self._alias(event, loc)

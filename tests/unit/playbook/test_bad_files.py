@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,7 @@ NAME_OF_NODE_0 = "MASTER_ADDR is set to node 0's name for you"
 FILES: dict[str, list[str]] = {
     "": ["1:1: the file is empty; write a playbook into it"],
     "# nothing\n": ["1:1: the file is empty; write a playbook into it"],
+    "--- #|1-": [f"1:9: expected a mapping, found nothing; {MAPPING_FIX}"],
     "~": [f"1:1: expected a mapping, found nothing; {MAPPING_FIX}"],
     "- a": [f"1:1: expected a mapping, found a list; {MAPPING_FIX}"],
     "{}": [
@@ -118,7 +120,7 @@ FILES: dict[str, list[str]] = {
     HEAD.replace("[python]", "[sh, -c, 'MASTER_ADDR=127.0.0.1 python t.py']"): [
         f"6:21: ranks.command[2]: '127.0.0.1' {LOOPBACK}; leave it out: {NAME_OF_NODE_0}"
     ],
-    "[" * 100_000: ["1:52: nested deeper than 50 levels; flatten it"],
+    "[" * 500: ["1:52: nested deeper than 50 levels; flatten it"],
     "- " * 100_000: ["1:103: nested deeper than 50 levels; flatten it"],
     "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     + "".join(f"b{n}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(9)): [
@@ -133,6 +135,14 @@ FILES: dict[str, list[str]] = {
 @pytest.mark.parametrize(("text", "faults"), FILES.items(), ids=lambda value: str(value)[:40])
 def test_a_bad_file_gets_its_faults(text: str, faults: list[str], faults_of: FaultsOf) -> None:
     assert faults_of(text) == faults
+
+
+def test_a_hundred_thousand_brackets_are_too_deep_wherever_the_parser_gives_up(
+    faults_of: FaultsOf,
+) -> None:
+    [fault] = faults_of("[" * 100_000)
+    # The column is 52, or where the libyaml at hand stops looking ahead.
+    assert re.fullmatch(r"1:\d+: nested deeper than 50 levels; flatten it", fault)
 
 
 def test_every_fault_is_shown_at_once_whatever_stands_before_it(faults_of: FaultsOf) -> None:
