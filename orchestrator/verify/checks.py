@@ -18,9 +18,10 @@ from orchestrator.playbook.models import (
     Training,
 )
 from orchestrator.state.observed import NodeStatus, ObservedNode
-from orchestrator.verify.facts import RankFacts, RunFacts, last_start_s
+from orchestrator.verify.facts import RunFacts, last_start_s
 from orchestrator.verify.join import join_faults, rank_has_joined
 from orchestrator.verify.outcome import how_it_ended
+from orchestrator.verify.rank_facts import RankFacts
 from orchestrator.verify.results import CheckResult, Finding, Status
 
 

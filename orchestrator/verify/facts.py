@@ -10,105 +10,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import assert_never
 
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.records import (
-    ProcessGroupJoined,
-    RankFailed,
-    Record,
-    Step,
-    TrainingFinished,
-    parse_record,
-)
+from orchestrator.records import ProbeFault, Record, parse_record
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
 from orchestrator.state.spec import NodeSpec
+from orchestrator.verify.rank_facts import RankFacts
 from orchestrator.verify.torchrun import Summary
 
 TAIL_LINES = 15
 TAIL_CHARS = 400
-LOSS_WINDOW = 5
-MAX_JOINS = 3
 MAX_IMPOSTORS = 5
-
-
-@dataclass
-class RankFacts:
-    """What one rank has reported. Times are seconds since the epoch, by the engine's clock."""
-
-    joins: list[tuple[float, ProcessGroupJoined]] = field(default_factory=list)
-    num_joins: int = 0
-    last_step: int = 0
-    last_step_at_s: float | None = None
-    milestone_at_s: float | None = None
-    longest_gap_s: float = 0.0
-    longest_gap_before: int = 0
-    num_losses: int = 0
-    first_losses: list[float] = field(default_factory=list)
-    last_losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSS_WINDOW))
-    bad_loss_at_step: int | None = None
-    failure: str = ""
-    failed_at_s: float | None = None
-    has_finished: bool = False
-
-    @property
-    def joined_at_s(self) -> float | None:
-        """When the first join was reported."""
-        return self.joins[0][0] if self.joins else None
-
-    def add(self, at_s: float, record: Record, milestone: int) -> None:
-        """Fold one record in."""
-        match record:
-            case ProcessGroupJoined():
-                self._add_join(at_s, record)
-            case Step():
-                self._add_step(at_s, record, milestone)
-            case RankFailed():
-                if self.failed_at_s is None:
-                    self.failure, self.failed_at_s = _reason(record), at_s
-            case TrainingFinished():
-                self.has_finished = True
-            case _:
-                assert_never(record)
-
-    def _add_join(self, at_s: float, record: ProcessGroupJoined) -> None:
-        self.num_joins += 1
-        if self.num_joins <= MAX_JOINS:
-            self.joins.append((at_s, record))
-
-    def _add_step(self, at_s: float, record: Step, milestone: int) -> None:
-        since = self.last_step_at_s or self.joined_at_s
-        if since is not None and at_s - since > self.longest_gap_s:
-            self.longest_gap_s, self.longest_gap_before = at_s - since, record.step
-        self.last_step, self.last_step_at_s = record.step, at_s
-        if self.milestone_at_s is None and record.step >= milestone:
-            self.milestone_at_s = at_s
-        if record.loss is not None:
-            self._add_loss(record.step, record.loss)
-
-    def _add_loss(self, step: int, loss: float) -> None:
-        if not abs(loss) < float("inf"):
-            if self.bad_loss_at_step is None:
-                self.bad_loss_at_step = step
-            return
-        self.num_losses += 1
-        if len(self.first_losses) < LOSS_WINDOW:
-            self.first_losses.append(loss)
-        self.last_losses.append(loss)
-
-
-def _reason(record: RankFailed) -> str:
-    kind = f"{record.error_type}: " if record.error_type else ""
-    lines = f"{kind}{record.reason}".strip().splitlines() or ["it gave no reason"]
-    return lines[0][:500]
+MAX_PROCESSES = 1024
+"""Processes of a node whose rank is remembered by their id; those after them stay unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Impostor:
-    """A record that its node had no right to send: for which rank, and why not."""
+    """A record that its node had no right to send: for which rank, if it said, and why not."""
 
-    rank: int
+    rank: int | None
     event: str
     fault: str
 
@@ -123,6 +45,8 @@ class NodeFacts:
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     impostors: list[Impostor] = field(default_factory=list)
     torchrun: Summary = field(default_factory=Summary)
+    processes: dict[int, int] = field(default_factory=dict)  # process id -> the rank it reported
+    probe_fault: ProbeFault | None = None
     has_ended: bool = False
 
 
@@ -158,14 +82,33 @@ class RunFacts:
         if impostor := self._impostor(item.node_rank, record):
             if len(node.impostors) < MAX_IMPOSTORS and impostor not in node.impostors:
                 node.impostors.append(impostor)
-                if record.rank not in self._specs[item.node_rank].ranks:
+                if record.rank is not None and record.rank not in self._specs[item.node_rank].ranks:
                     self._claimants.setdefault(record.rank, set()).add(item.node_rank)
             return
-        self.ranks[record.rank].add(item.at_s, record, self._milestone)
+        if isinstance(record, ProbeFault):
+            node.probe_fault = node.probe_fault or record
+        rank = self._rank_of(item.node_rank, node, record)
+        if rank is not None:
+            self.ranks[rank].add(item.at_s, record, self._milestone)
+
+    def _rank_of(self, node_rank: int, node: NodeFacts, record: Record) -> int | None:
+        """Whose record it is: as it says, else as its process has said, else the node's only one.
+
+        None for a process of a node of several ranks, torchrun itself among them, that has not
+        said yet which one it is.
+        """
+        if record.rank is not None:
+            if record.pid is not None and len(node.processes) < MAX_PROCESSES:
+                node.processes.setdefault(record.pid, record.rank)
+            return record.rank
+        ranks = self._specs[node_rank].ranks
+        if len(ranks) == 1:
+            return ranks[0]
+        return node.processes.get(record.pid) if record.pid is not None else None
 
     def _impostor(self, node_rank: int, record: Record) -> Impostor | None:
         """Say why a record cannot be from who it says it is; None if it can."""
-        if record.rank not in self._specs[node_rank].ranks:
+        if record.rank is not None and record.rank not in self._specs[node_rank].ranks:
             fault = f"rank {record.rank}, which is not this node's"
         elif record.run_id != self.run_id:
             fault = f"run {(record.run_id or '(none)')[:100]}, which is not this one"

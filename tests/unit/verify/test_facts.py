@@ -8,8 +8,9 @@ import pytest
 
 from orchestrator.loglines import LogEnd
 from orchestrator.state.observed import NodeStatus
-from orchestrator.verify.facts import Impostor, RankFacts, last_start_s
+from orchestrator.verify.facts import Impostor, last_start_s
 from orchestrator.verify.outcome import how_it_ended
+from orchestrator.verify.rank_facts import Phase, RankFacts
 from tests.unit.verify.story import RUN_ID, START_S, Story
 
 
@@ -21,8 +22,10 @@ def test_steps_are_folded_into_a_few_numbers() -> None:
     story.finish(0, 7.0)
     facts = story.facts.ranks[0]
     assert facts == RankFacts(
-        joins=facts.joins,
-        num_joins=1,
+        script_joins=facts.script_joins,
+        phases={Phase.JOINED: START_S + 1.0},
+        first_step_at_s=START_S + 2.0,
+        losses={1: 4.0, 2: 3.0, 3: 2.0},
         last_step=3,
         last_step_at_s=START_S + 6.0,
         milestone_at_s=START_S + 5.0,
