@@ -72,7 +72,10 @@ class Step(_RankEvent):
     """A rank has done optimizer step `step`, counted from 1. The loss is a mean over all ranks.
 
     `times_s` are the durations of the steps since the last such record, the last one that of
-    `step` itself, where a writer sums several up in one record.
+    `step` itself, where a writer sums several up in one record. `busy_s` goes with it, entry for
+    entry: how much of each the thread that stepped was at work or wanted to be, on a processor
+    or in line for one. The rest it waited, for its peers above all: steps of a group take
+    equally long on all ranks, and only this tells who made them long.
     """
 
     event: Literal["step"]
@@ -81,6 +84,7 @@ class Step(_RankEvent):
     tokens_per_s: float | None = None
     step_time_s: float | None = None
     times_s: Durations = ()
+    busy_s: Durations = ()
 
 
 class CheckpointSaved(_RankEvent):
@@ -160,11 +164,13 @@ class Environment(_RankEvent):
     """Digests of a rank's environment variables, for comparing ranks, in one or more parts.
 
     `digests` maps a name to the first 12 hex digits of sha256(run id, NUL, value): it tells
-    whether two values differ, and keeps what they are in the node.
+    whether two values differ, and keeps what they are in the node. `num_variables` counts those
+    of all parts, so that a part that is still to come is no variable that is not set.
     """
 
     event: Literal["environment"]
     digests: Annotated[dict[ShortText, ShortText], Field(max_length=512)]
+    num_variables: Count | None = None
 
 
 class Parameters(_RankEvent):

@@ -1,0 +1,46 @@
+"""All declared checks of a moment, in their order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from orchestrator.playbook.health import Check, Completed, Joined, Loss, Progress, Training
+from orchestrator.verify.checks.alive import check_alive
+from orchestrator.verify.checks.completed import check_completed
+from orchestrator.verify.checks.joined import check_joined
+from orchestrator.verify.checks.loss import check_loss
+from orchestrator.verify.checks.run import Run
+from orchestrator.verify.checks.steps import check_progress, check_training
+from orchestrator.verify.results import CheckResult, Status
+
+Judge = Callable[..., CheckResult]
+"""Takes a check of its own kind and a run."""
+
+JUDGES: Mapping[type[Check], Judge] = {
+    Joined: check_joined,
+    Training: check_training,
+    Progress: check_progress,
+    Loss: check_loss,
+    Completed: check_completed,
+}
+
+RESTS_ON_THE_JOIN = (Training, Progress, Loss)
+"""What says nothing of a run whose group never formed."""
+
+
+def evaluate(checks: Sequence[Check], run: Run) -> tuple[CheckResult, ...]:
+    """Judge every declared check, in its order, and before them that no node died."""
+    join = next((check_joined(each, run) for each in checks if isinstance(each, Joined)), None)
+    has_failed = join is not None and join.status is Status.FAILED
+    judged = (
+        join if join and isinstance(check, Joined) else _judge(check, run, has_failed)
+        for check in checks
+    )
+    return (check_alive(run), *judged)
+
+
+def _judge(check: Check, run: Run, join_has_failed: bool) -> CheckResult:
+    """A check that rests on the join is skipped when there was none."""
+    if join_has_failed and isinstance(check, RESTS_ON_THE_JOIN):
+        return CheckResult(check.kind, Status.SKIPPED, "the group did not join")
+    return JUDGES[type(check)](check, run)
