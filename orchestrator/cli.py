@@ -208,10 +208,9 @@ def status(project: str | None, engine: EngineName, as_json: bool) -> ExitCode:
 @click.option("--node", type=click.IntRange(min=0), help="One node, by its rank.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
 @click.option("--raw", is_flag=True, help="Show records as the JSON they are.")
+@click.option("--records", is_flag=True, help="Show what the probe reports, too.")
 @_engine_option
-def logs(
-    project: str | None, node: int | None, follow: bool, raw: bool, engine: EngineName
-) -> ExitCode:
+def logs(project: str | None, node: int | None, engine: EngineName, **shown: bool) -> ExitCode:
     """Show what the nodes wrote, rank-prefixed.
 
     When the nodes are gone, the logs that were kept of their last run. PROJECT is a name or a
@@ -219,7 +218,7 @@ def logs(
     """
     from orchestrator.commands.looking import LogsOptions, logs_verb
 
-    return logs_verb(project, LogsOptions(engine, node, follow, raw))
+    return logs_verb(project, LogsOptions(engine, node, **shown))
 
 
 @app.command()

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterator
+
+from orchestrator.framing import split_framed
 
 QUIET_KEYS = frozenset(
-    ("event", "timestamp", "level", "rank", "world_size", "run_id", "restart_count", "traceback")
+    (
+        *("event", "timestamp", "level", "rank", "world_size", "run_id", "restart_count"),
+        *("traceback", "source", "pid", "at_s"),
+    )
 )
 """Said already by where a line stands, or of no use to a reader; `logs --raw` shows them."""
 
@@ -28,6 +34,29 @@ def _is_visible(char: str) -> bool:
 
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def shown_parts(line: bytes, *, records: bool) -> Iterator[bytes]:
+    """What of a log line a reader sees: the script's own text, and the probe's record if asked.
+
+    A line that only looks as if the probe had written it is shown as it is.
+    """
+    own, framed = split_framed(line)
+    if framed is None or not _is_of_probe(framed):
+        yield line
+        return
+    if own:
+        yield own
+    if records:
+        yield framed
+
+
+def _is_of_probe(framed: bytes) -> bool:
+    try:
+        fields = json.loads(framed) if framed.startswith(b"{") and len(framed) <= 16_384 else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(fields, dict) and fields.get("source") == "probe" and "event" in fields
 
 
 def log_text(line: bytes, *, raw: bool = False, quiet: frozenset[str] = QUIET_KEYS) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.engines.base import Engine
 from orchestrator.events import CheckChanged, NodeEnded, NodeSpoke, Sink, StillWaiting
+from orchestrator.framing import RS
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.playbook.models import Check, Training
 from orchestrator.state.desired import DesiredState
@@ -192,7 +193,8 @@ class _Watcher:
         self.facts.add(item)
         if isinstance(item, LogEnd):
             return True
-        self._told_at_s = self.watched.clock()
+        if not item.text.startswith(RS):  # a record of the probe is not shown
+            self._told_at_s = self.watched.clock()
         name = self.watched.desired.nodes[item.node_rank].name
         self.watched.sink(NodeSpoke(name, item))
         return False

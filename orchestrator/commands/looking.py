@@ -37,6 +37,7 @@ class LogsOptions:
     node: int | None = None
     follow: bool = False
     raw: bool = False
+    records: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def _node_document(node: ObservedNode) -> dict[str, Any]:
 def logs_verb(project: str | None, options: LogsOptions) -> ExitCode:
     """Print the logs of a project's nodes, merged by time, or those kept of its last run."""
     console = Console()
+    console.shows_records = options.records
     found = find_projects(engines_for(options.engine, console.say_error))
     chosen = [placed for placed in select(found, project) if placed.summary.is_mine]
     if not chosen:

@@ -28,7 +28,7 @@ from orchestrator.events import (
 from orchestrator.loglines import LogLine
 from orchestrator.plans.document import plan_text
 from orchestrator.plans.plan import BuildImage, Plan, PullImage
-from orchestrator.printable import QUIET_KEYS, log_text, printable
+from orchestrator.printable import QUIET_KEYS, log_text, printable, shown_parts
 from orchestrator.redaction import redacted, redacted_document
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Console:
         self._colours = self._out.isatty() and not os.environ.get("NO_COLOR")
         self.num_ranks = 1
         """Ranks in each node: with more than one, lines are prefixed with the node."""
+        self.shows_records = False
+        """Whether what the probe reports is shown among what scripts write."""
         self.plan: Plan | None = None
         self.done: list[object] = []
         self.failed: list[object] = []
@@ -165,7 +167,8 @@ class Console:
         if self._colours:
             prefix = f"\x1b[{RANK_COLOURS[line.node_rank % len(RANK_COLOURS)]}m{prefix}\x1b[0m"
         quiet = QUIET_KEYS if has_one_rank else QUIET_KEYS - {"rank"}
-        self.say(f"{prefix} {log_text(line.text, raw=raw, quiet=quiet)}")
+        for part in shown_parts(line.text, records=self.shows_records):
+            self.say(f"{prefix} {log_text(part, raw=raw, quiet=quiet)}")
 
     def show_check(self, result: CheckResult) -> None:
         """Print a check, and for each rank in which it does not hold what came instead."""

@@ -21,6 +21,7 @@ from orchestrator.records.kinds import (
     TrainingFinished,
 )
 from orchestrator.records.parsing import MAX_RECORD_BYTES, parse_record
+from orchestrator.records.reading import Reading, RecordReader
 
 __all__ = [
     "MAX_COUNT",
@@ -35,7 +36,9 @@ __all__ = [
     "ProcessEnded",
     "ProcessGroupJoined",
     "RankFailed",
+    "Reading",
     "Record",
+    "RecordReader",
     "RendezvousStarted",
     "Stacks",
     "Step",

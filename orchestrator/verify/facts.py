@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.records import ProbeFault, Record, parse_record
+from orchestrator.records import ProbeFault, Record, RecordReader
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
 from orchestrator.state.spec import NodeSpec
@@ -48,6 +48,7 @@ class NodeFacts:
     processes: dict[int, int] = field(default_factory=dict)  # process id -> the rank it reported
     probe_fault: ProbeFault | None = None
     has_ended: bool = False
+    reader: RecordReader = field(default_factory=RecordReader)
 
 
 class RunFacts:
@@ -70,13 +71,18 @@ class RunFacts:
         if isinstance(item, LogEnd):
             node.has_ended = True
             return
-        text = item.text[:TAIL_CHARS].decode(errors="replace")
-        node.tail.append(text)
-        if self._specs[item.node_rank].num_ranks > 1:
-            node.torchrun.add(text, self._specs[item.node_rank].ranks)
-        record = None if item.continued else parse_record(item.text)
-        if record is not None:
+        reading = node.reader.read(item.text, continued=item.continued)
+        if reading.own or not reading.records:
+            self._add_text(item.node_rank, node, reading.own)
+        for record in reading.records:
             self._add_record(item, node, record)
+
+    def _add_text(self, node_rank: int, node: NodeFacts, own: bytes) -> None:
+        """Note what the script itself wrote."""
+        text = own[:TAIL_CHARS].decode(errors="replace")
+        node.tail.append(text)
+        if self._specs[node_rank].num_ranks > 1:
+            node.torchrun.add(text, self._specs[node_rank].ranks)
 
     def _add_record(self, item: LogLine, node: NodeFacts, record: Record) -> None:
         if impostor := self._impostor(item.node_rank, record):

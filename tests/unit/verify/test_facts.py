@@ -139,3 +139,14 @@ def test_the_last_start_is_that_of_the_last_node() -> None:
     story.stand(0, started_at_s=None)
     unstarted = (story.nodes[0],)
     assert (last_start_s(nodes), last_start_s(unstarted), last_start_s(())) == (START_S + 3, 0, 0)
+
+
+def test_records_of_the_probe_are_folded_and_are_no_last_words() -> None:
+    story = Story(1)
+    head = f'"rank": 0, "run_id": "{RUN_ID}", "source": "probe"'
+    story.say(0, 1.0, f'loading\x1e{{"event": "torch_imported", {head}}}')
+    story.say(0, 2.0, f'\x1e{{"event": "step", "step": 1, "times_s": [0.5], {head}}}')
+    story.say(0, 3.0, "done")
+    facts = story.facts.ranks[0]
+    assert (facts.phases, facts.last_step) == ({Phase.TORCH: START_S + 1.0}, 1)
+    assert list(story.facts.nodes[0].tail) == ["loading", "done"]
