@@ -1,4 +1,5 @@
-"""What all tests share: nothing may be skipped in CI, and nothing may depend on a user's state."""
+"""What all tests share: nothing may be skipped in CI, nothing may depend on a user's state, and
+what a test vouches for is recorded for docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -14,6 +15,31 @@ from pathlib import Path
 import pytest
 
 from orchestrator import redaction
+from tests.reliability.record import RecordCase, Results
+
+_RESULTS = pytest.StashKey[Results]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--reliability-out",
+        metavar="DIR",
+        help="run the tests that record what they measured, write it to DIR/results.json",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what records nothing, if only the record was asked for."""
+    if config.getoption("reliability_out"):
+        silent = [item for item in items if "record_case" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=silent)
+        items[:] = [item for item in items if item not in set(silent)]
+
+
+@pytest.fixture(scope="session")
+def record_case(request: pytest.FixtureRequest) -> RecordCase:
+    """Adds a row to a table: see `tests/reliability/record.py`."""
+    return request.config.stash.setdefault(_RESULTS, Results()).record
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -32,8 +58,11 @@ def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int):  # type: ignore[no-untyped-def]
-    """In CI a test that would be skipped has not shown what it is there to show."""
+    """Write the record; in CI a test that would be skipped has not shown what it is there for."""
     yield
+    folder = session.config.getoption("reliability_out")
+    if folder and _RESULTS in session.config.stash:
+        session.config.stash[_RESULTS].write(Path(folder))
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []
     if reporter and os.environ.get("CI") and skipped and session.exitstatus == 0:

@@ -28,7 +28,7 @@ class DriftKind:
     Attributes:
         name: what is done, in a few words.
         harm: does it to node 1 of the desk's project, or to its network or image.
-        named: words of the plan that name it; `{node}`, `{net}` and `{image}` are filled in.
+        named: words of the plan that name it; `{node}`, `{net}` and `{side}` are filled in.
         repair: in place | gang replaced | refused | left alone.
         undo: takes away what apply does not.
     """
@@ -38,6 +38,11 @@ class DriftKind:
     named: tuple[str, ...]
     repair: str = "gang replaced"
     undo: Harm = lambda _desk: None
+
+    def said(self) -> str:
+        """What the plan says of it, for a project `x` and objects of others named `other`."""
+        names = {"node": "x-node-1", "net": "x-net", "side": "other"}
+        return "; ".join(words.format(**names) for words in self.named)
 
 
 def docker(*args: str) -> str:
@@ -149,7 +154,7 @@ def _name_freed(desk: Desk) -> None:
 
 STATUS = ("status: paused -> running", "in place")
 DOCKER_KINDS = (
-    DriftKind("nothing", lambda _: None, (), "nothing to do"),
+    DriftKind("nothing", lambda _: None, ("0 to change, 0 to replace",), "nothing to do"),
     DriftKind(
         "processor limit changed (docker update --cpus)",
         on_node("update", "--cpus", "0.3"),
@@ -289,7 +294,7 @@ def _record(change: Callable[[str], str]) -> Harm:
 
 
 LOCAL_KINDS = (
-    DriftKind("nothing", lambda _: None, (), "nothing to do"),
+    DriftKind("nothing", lambda _: None, ("0 to change, 0 to replace",), "nothing to do"),
     DriftKind(
         "killed (SIGKILL)",
         _signal(signal.SIGKILL),

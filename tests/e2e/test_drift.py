@@ -20,6 +20,7 @@ from tests.e2e.drift_kinds import (
 )
 from tests.e2e.test_lifecycle import statuses
 from tests.e2e.wiretap import Wiretap
+from tests.reliability.record import RecordCase
 
 RUNNING = [(0, "running", None), (1, "running", None)]
 LIMITS = ", resources: {cpus: 0.5, memory: 64MiB, pids: 100}"
@@ -50,18 +51,20 @@ def assert_named(kind: DriftKind, desk: Desk) -> None:
     assert code == expected, text
 
 
-def assert_repaired(kind: DriftKind, desk: Desk) -> None:
+def assert_repaired(kind: DriftKind, desk: Desk) -> str:
+    """See that apply does what the kind says; what is planned afterwards."""
     before = ids(desk)
     applied = desk.apply("--detach")
     if kind.repair == "refused":
         assert (applied.code, ids(desk)) == (6, before), applied.err
-        return
+        return "refused"
     assert applied.code == 0, applied.out + applied.err
     assert statuses(desk) == RUNNING
     kept = sum(1 for old, new in zip(before, ids(desk), strict=True) if old == new)
     assert kept == (0 if kind.repair == "gang replaced" else 2)
     code, text = planned(desk)
     assert (code, "0 to create, 0 to change, 0 to replace, 0 to remove" in text) == (0, True), text
+    return "empty"
 
 
 def ids(desk: Desk) -> list[str]:
@@ -93,26 +96,34 @@ def started(desk: Desk) -> list[tuple[int, float]]:
     return [(each["node_rank"], each["started_at_s"]) for each in nodes]
 
 
-def check(kind: DriftKind, desk: Desk) -> None:
+def check(kind: DriftKind, desk: Desk, record_case: RecordCase) -> None:
     run_on(desk)
     kind.harm(desk)
     try:
         assert_named(kind, desk)
-        assert_repaired(kind, desk)
+        afterwards = assert_repaired(kind, desk)
     finally:
         kind.undo(desk)
+    record_case(
+        "drift", kind.name, engine=desk.engine, plan_says=kind.said(), apply=kind.repair,
+        plan_afterwards=afterwards,
+    )  # fmt: skip
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("kind", DOCKER_KINDS, ids=lambda kind: kind.name)
-def test_drift_on_docker(kind: DriftKind, docker_desk: Desk, own_image: Callable[[], str]) -> None:
+def test_drift_on_docker(
+    kind: DriftKind, docker_desk: Desk, own_image: Callable[[], str], record_case: RecordCase
+) -> None:
     docker_desk.image = own_image()
-    check(kind, docker_desk)
+    check(kind, docker_desk, record_case)
 
 
 @pytest.mark.parametrize("kind", LOCAL_KINDS, ids=lambda kind: kind.name)
-def test_drift_on_the_embedded_engine(kind: DriftKind, make_desk: Callable[[str], Desk]) -> None:
-    check(kind, make_desk("local"))
+def test_drift_on_the_embedded_engine(
+    kind: DriftKind, make_desk: Callable[[str], Desk], record_case: RecordCase
+) -> None:
+    check(kind, make_desk("local"), record_case)
 
 
 @pytest.fixture
@@ -142,7 +153,9 @@ def test_a_node_that_was_renamed_is_still_found_by_its_peers(docker_desk: Desk) 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("way", ["over the socket", "by the command"])
-def test_planning_asks_the_engine_and_tells_it_nothing(docker_desk: Desk, way: str) -> None:
+def test_planning_asks_the_engine_and_tells_it_nothing(
+    docker_desk: Desk, way: str, record_case: RecordCase
+) -> None:
     run_on(docker_desk)
     with Wiretap() as tap:
         docker_desk.env |= tap.environment(by_command=way == "by the command")
@@ -158,6 +171,7 @@ def test_planning_asks_the_engine_and_tells_it_nothing(docker_desk: Desk, way: s
     docker_desk.env.clear()
     assert {each.split()[0] for each in asked} <= {"GET", "HEAD"}, asked
     assert any("/containers/json" in each for each in asked)
+    record_case("planning", way, plans=4, requests=len(asked), requests_that_change=0)
 
 
 @pytest.mark.docker

@@ -12,6 +12,7 @@ from tests.corpora import json_cases, naughty_strings, yaml_cases
 from tests.fuzz.counts import Count, counts
 from tests.fuzz.readings import Refused, read, same
 from tests.fuzz.verdicts import JSON_READ, JSON_REFUSED, YAML_READ, YAML_REFUSED
+from tests.reliability.record import RecordCase, record_inputs
 
 
 def _named(groups: Mapping[str, str]) -> list[str]:
@@ -85,10 +86,13 @@ def test_no_json_and_no_naughty_string_as_a_log_line_is_a_record(start: str) -> 
     assert any(found) is bool(start)
 
 
-def test_nothing_escapes_from_any_corpus() -> None:
-    assert counts() == {
+def test_nothing_escapes_from_any_corpus(record_case: RecordCase) -> None:
+    found = counts()
+    assert found == {
         "YAML test suite, as playbooks": Count(402, 211, 191, 0),
         "JSON test suite, as playbooks": Count(318, 134, 184, 0),
         "naughty strings, as a name": Count(485, 92, 393, 0),
         "JSON suite and naughty strings, as log lines": Count(803, 803, 0, 0),
     }
+    for corpus, count in found.items():
+        record_inputs(record_case, corpus, refused=count.refused, read=count.accepted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from orchestrator.engines.local.supervisor import EXIT_FILE, NODE_FILE, PROCESS_
 from orchestrator.errors import EngineFailed
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.observed import ObservedState
+from tests.reliability.record import RecordCase, record_inputs
 from tests.unit.fakes import node_spec
 
 _CAPTURES = Path(__file__).parents[1] / "unit/engines/docker/captures"
@@ -113,7 +113,7 @@ _OBJECTS = st.one_of(
 @_MANY
 @given(_OBJECTS)
 def test_docker_objects_made_worse_are_observed_or_refused(
-    tmp_path: Path, objects: dict[str, Any]
+    tmp_path: Path, record_case: RecordCase, objects: dict[str, Any]
 ) -> None:
     whole = {key: objects.get(key) or {} for key in ("container", "network", "image")}
     ways = Ways(reader=_Told(whole), changer=CliChanger(DockerCli()))  # type: ignore[arg-type]
@@ -123,8 +123,13 @@ def test_docker_objects_made_worse_are_observed_or_refused(
         lambda: engine.observe_nodes("utest"),
         engine.projects,
     ):
-        with contextlib.suppress(EngineFailed):
+        kind = "answers of Docker made worse"
+        try:
             _assert_typed(look())
+        except EngineFailed:
+            record_inputs(record_case, kind, refused=1)
+        else:
+            record_inputs(record_case, kind, read=1)
 
 
 def _assert_typed(found: object) -> None:
@@ -136,7 +141,7 @@ def _assert_typed(found: object) -> None:
 @_MANY
 @given(data=st.data())
 def test_records_made_worse_are_observed_as_damaged(
-    tmp_path: Path, name: str, data: st.DataObject
+    tmp_path: Path, name: str, record_case: RecordCase, data: st.DataObject
 ) -> None:
     whole: dict[str, Any] = {
         PROCESS_FILE: {"pid": 2**30, "start_ticks": None, "started_at_s": 1.0},
@@ -156,3 +161,4 @@ def test_records_made_worse_are_observed_as_damaged(
 
     _assert_typed(found)
     assert [node.spec.node_rank for node in found.nodes] == [0]
+    record_inputs(record_case, "records of the embedded engine made worse", read=1)

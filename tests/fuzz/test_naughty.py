@@ -15,6 +15,7 @@ from orchestrator.playbook.loader import load_text
 from tests.corpora import naughty_strings
 from tests.fuzz.promise import NAME, assert_harmless, faults_of
 from tests.fuzz.strategies import make_files
+from tests.reliability.record import RecordCase, record_inputs
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def _full_of(text: str) -> dict[str, Any]:
     }
 
 
-def test_a_naughty_string_anywhere_is_a_sane_fault(folder: Path) -> None:
+def test_a_naughty_string_anywhere_is_a_sane_fault(folder: Path, record_case: RecordCase) -> None:
     quiet = [
         text
         for text in naughty_strings()
@@ -72,6 +73,8 @@ def test_a_naughty_string_anywhere_is_a_sane_fault(folder: Path) -> None:
     ]
 
     assert quiet == []
+    kind = "naughty strings, in every place of a playbook at once"
+    record_inputs(record_case, kind, refused=len(naughty_strings()))
 
 
 def test_a_naughty_string_without_quotes_loads_or_is_a_sane_fault(folder: Path) -> None:
@@ -83,7 +86,9 @@ def test_a_naughty_string_without_quotes_loads_or_is_a_sane_fault(folder: Path) 
         faults_of(b"ranks:\n  command: [" + raw + b"]\n  env:\n    A: |\n      " + raw, folder)
 
 
-def test_a_naughty_string_as_a_value_reaches_the_nodes_as_it_is(folder: Path) -> None:
+def test_a_naughty_string_as_a_value_reaches_the_nodes_as_it_is(
+    folder: Path, record_case: RecordCase
+) -> None:
     given = {f"A{index}": text for index, text in enumerate(naughty_strings())}
     fine = {
         name: text
@@ -95,6 +100,8 @@ def test_a_naughty_string_as_a_value_reaches_the_nodes_as_it_is(folder: Path) ->
 
     assert loaded.playbook.ranks.env == fine
     assert len(fine) > 470
+    kind = "naughty strings, as the value of a variable"
+    record_inputs(record_case, kind, refused=len(given) - len(fine), read=len(fine))
 
 
 def test_naughty_faults_cannot_steer_the_terminal(folder: Path) -> None:

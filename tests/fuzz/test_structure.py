@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from tests.fuzz.promise import NAME, faults_of
 from tests.fuzz.spots import Spot, allows, node_at, put, spots
 from tests.fuzz.strategies import PLAYBOOKS, Json, make_files
 from tests.fuzz.writing import STYLES, node_of, tag_of, write
+from tests.reliability.record import RecordCase, record_inputs
 
 # Without shrinking: a playbook has a thousand draws, and to shrink one takes minutes.
 _MANY = settings(
@@ -63,6 +66,23 @@ def folder(tmp_path: Path) -> Path:
     return make_files(tmp_path)
 
 
+FaultsIn = Callable[[bytes], tuple[Fault, ...]]
+
+
+@pytest.fixture
+def faults_in(folder: Path, record_case: RecordCase, request: pytest.FixtureRequest) -> FaultsIn:
+    """The faults of a text as a playbook; each text is recorded by the test's name."""
+    words = re.split("_loads|_is_a_fault", request.node.name.removeprefix("test_"))[0]
+    kind = f"made from the schema: {words.replace('_', ' ')}"
+
+    def look(text: bytes) -> tuple[Fault, ...]:
+        faults = faults_of(text, folder)
+        record_inputs(record_case, kind, refused=bool(faults), read=not faults)
+        return faults
+
+    return look
+
+
 @st.composite
 def _playbook_and_spot(draw: st.DrawFn, *, mapping: bool = False) -> tuple[Json, Spot]:
     playbook = draw(PLAYBOOKS)
@@ -77,11 +97,11 @@ def _is_at(fault: Fault, path: str) -> bool:
 @_MANY
 @given(PLAYBOOKS)
 def test_what_the_schema_allows_loads_and_means_the_same_in_every_style(
-    folder: Path, playbook: Json
+    faults_in: FaultsIn, folder: Path, playbook: Json
 ) -> None:
     texts = [write(node_of(playbook), style) for style in STYLES]
 
-    assert [faults_of(text, folder) for text in texts] == [()] * len(texts)
+    assert [faults_in(text) for text in texts] == [()] * len(texts)
     loaded = [load_text(text, name=NAME, folder=folder).playbook for text in texts]
     assert loaded == [loaded[0]] * len(texts)
 
@@ -89,12 +109,12 @@ def test_what_the_schema_allows_loads_and_means_the_same_in_every_style(
 @_MANY
 @given(_playbook_and_spot(), st.sampled_from(_OTHER_VALUES), _STYLE)
 def test_a_value_that_the_schema_refuses_is_a_fault_at_its_place(
-    folder: Path, found: tuple[Json, Spot], value: Json, style: str
+    faults_in: FaultsIn, found: tuple[Json, Spot], value: Json, style: str
 ) -> None:
     playbook, spot = found
     assume(not allows(spot.schema, value))
 
-    faults = faults_of(write(node_of(put(playbook, spot.loc, value)), style), folder)
+    faults = faults_in(write(node_of(put(playbook, spot.loc, value)), style))
 
     assert [fault for fault in faults if _is_at(fault, spot.path)]
 
@@ -102,17 +122,17 @@ def test_a_value_that_the_schema_refuses_is_a_fault_at_its_place(
 @_MANY
 @given(_playbook_and_spot(), st.integers(0, 2), _STYLE)
 def test_any_other_value_loads_or_is_a_fault(
-    folder: Path, found: tuple[Json, Spot], seed: int, style: str
+    faults_in: FaultsIn, found: tuple[Json, Spot], seed: int, style: str
 ) -> None:
     playbook, spot = found
     for value in _OTHER_VALUES[seed::3]:
-        faults_of(write(node_of(put(playbook, spot.loc, value)), style), folder)
+        faults_in(write(node_of(put(playbook, spot.loc, value)), style))
 
 
 @_MANY
 @given(_playbook_and_spot(mapping=True), st.data(), _STYLE)
 def test_a_key_that_is_missing_is_a_fault_at_its_place(
-    folder: Path, found: tuple[Json, Spot], data: st.DataObject, style: str
+    faults_in: FaultsIn, found: tuple[Json, Spot], data: st.DataObject, style: str
 ) -> None:
     playbook, spot = found
     assume("required" in spot.schema)
@@ -120,7 +140,7 @@ def test_a_key_that_is_missing_is_a_fault_at_its_place(
     key = data.draw(st.sampled_from(spot.schema["required"]))
     rest = {name: value for name, value in spot.value.items() if name != key}
 
-    faults = faults_of(write(node_of(put(playbook, spot.loc, rest)), style), folder)
+    faults = faults_in(write(node_of(put(playbook, spot.loc, rest)), style))
 
     assert (f"{spot.path}.{key}".lstrip("."), "missing") in [(f.path, f.what) for f in faults]
 
@@ -133,7 +153,7 @@ def test_a_key_that_is_missing_is_a_fault_at_its_place(
     _STYLE,
 )
 def test_a_key_with_one_letter_more_is_a_fault_at_the_key(
-    folder: Path, found: tuple[Json, Spot], data: st.DataObject, letter: str, style: str
+    faults_in: FaultsIn, found: tuple[Json, Spot], data: st.DataObject, letter: str, style: str
 ) -> None:
     playbook, spot = found
     assume(bool(spot.value))
@@ -146,7 +166,7 @@ def test_a_key_with_one_letter_more_is_a_fault_at_the_key(
             name.style = '"'
     text = write(root, style)
 
-    faults = faults_of(text, folder)
+    faults = faults_in(text)
 
     lines = text.decode().splitlines()
     pointed = [lines[fault.line - 1][fault.column - 1 :] for fault in faults]
@@ -157,7 +177,7 @@ def test_a_key_with_one_letter_more_is_a_fault_at_the_key(
 @_MANY
 @given(_playbook_and_spot(), st.data(), _STYLE)
 def test_a_key_that_is_given_twice_is_a_fault_at_its_place(
-    folder: Path, found: tuple[Json, Spot], data: st.DataObject, style: str
+    faults_in: FaultsIn, found: tuple[Json, Spot], data: st.DataObject, style: str
 ) -> None:
     playbook, spot = found
     assume(isinstance(spot.value, dict) and spot.value)
@@ -166,7 +186,7 @@ def test_a_key_that_is_given_twice_is_a_fault_at_its_place(
     key, value = data.draw(st.sampled_from(pairs))
     pairs.append((copy.copy(key), value if data.draw(st.booleans()) else node_of("x")))
 
-    faults = faults_of(write(root, style), folder)
+    faults = faults_in(write(root, style))
 
     twice = [fault.path for fault in faults if fault.what.startswith("the key is given twice")]
     assert [path.startswith(spot.path) for path in twice] == [True]
@@ -179,7 +199,7 @@ def test_a_key_that_is_given_twice_is_a_fault_at_its_place(
     _STYLE,
 )
 def test_a_huge_number_is_a_fault_at_its_place(
-    folder: Path, found: tuple[Json, Spot], number: str, style: str
+    faults_in: FaultsIn, found: tuple[Json, Spot], number: str, style: str
 ) -> None:
     playbook, spot = found
     assume(not isinstance(spot.value, dict | list))
@@ -188,6 +208,6 @@ def test_a_huge_number_is_a_fault_at_its_place(
     # Without a style and with the tag that the writer expects it stands there bare.
     node.value, node.style, node.tag = number, "", tag_of(number)
 
-    faults = faults_of(write(root, style), folder)
+    faults = faults_in(write(root, style))
 
     assert [fault.path for fault in faults if _is_at(fault, spot.path)]

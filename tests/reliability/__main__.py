@@ -14,12 +14,12 @@ from .record import RESULTS_FILE
 
 
 def main() -> int:
-    """Run tests/reliability and render what they recorded; their exit code."""
+    """Run the tests that record and render what they did; their exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
     options, more = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
-        here = Path(__file__).parent
+        here = Path(__file__).parents[1]
         tests = [sys.executable, "-m", "pytest", str(here), "--reliability-out", folder, *more]
         code = subprocess.run(tests, check=False).returncode
         if code == 0:

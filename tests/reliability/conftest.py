@@ -1,4 +1,4 @@
-"""Desks for many runs side by side, bystanders that must not be touched, and the record."""
+"""Desks for many runs side by side, and bystanders that must not be touched."""
 
 from __future__ import annotations
 
@@ -8,32 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .record import RecordCase, Results
 from .scenes import SECRET
 from .world import Bystanders, Yard
-
-_RESULTS = pytest.StashKey[Results]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--reliability-out", metavar="DIR", help="write what was measured to DIR/results.json"
-    )
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_sessionfinish(session: pytest.Session):  # type: ignore[no-untyped-def]
-    """Write the record, if it was asked for."""
-    yield
-    folder = session.config.getoption("reliability_out", None)
-    if folder and _RESULTS in session.config.stash:
-        session.config.stash[_RESULTS].write(Path(folder))
-
-
-@pytest.fixture(scope="session")
-def record_case(request: pytest.FixtureRequest) -> RecordCase:
-    """Adds a row to a table: see `record.py`."""
-    return request.config.stash.setdefault(_RESULTS, Results()).record
 
 
 @pytest.fixture(scope="session")

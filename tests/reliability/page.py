@@ -10,9 +10,9 @@ Row = dict[str, str | int | float]
 HEAD = """\
 # Reliability
 
-Written by `make reliability` from what `tests/reliability` measured; do not edit by hand, run
-it again. The same tests run with all others in `make test`. A row is here only if everything
-that it counts held.
+Written by `make reliability` from what the tests measured; do not edit by hand, run it again.
+It runs those that record something; the same run with all others in `make test`. A row is here
+only if everything that it counts held.
 """
 
 LIMITS = """\
@@ -60,6 +60,19 @@ def _bad_engines(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
+def _added_up(rows: Sequence[Row]) -> list[Row]:
+    """One row for each case: its numbers are the sums of all its rows'."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        total = found.setdefault(str(row["case"]), {})
+        total |= {column: _plus(total.get(column, 0), value) for column, value in row.items()}
+    return list(found.values())
+
+
+def _plus(one: str | float, other: str | float) -> str | float:
+    return other if isinstance(one, str) or isinstance(other, str) else one + other
+
+
 SECTIONS = {
     "crash points": Section(
         "Killed, and run again",
@@ -87,6 +100,27 @@ SECTIONS = {
         "bulk. Ends in a typed error, or goes on where the answer's body does not matter; no "
         "child process is left.",
         _bad_engines,
+    ),
+    "drift": Section(
+        "Changed behind its back",
+        "Two nodes run; somebody does this to node 1 by hand, or to the network or the image. The "
+        "plan must say so in these words, here of a project `x` and of objects named `other`; "
+        "apply does what stands here; then the plan must be empty. What is not ours is named and "
+        "refused (exit code 6) or left alone, and the nodes are the same as before.",
+    ),
+    "planning": Section(
+        "Planning changes nothing",
+        "`plan`, with and without drift, `plan --out` and `apply --check`, with every request to "
+        "the engine written down.",
+    ),
+    "malformed inputs": Section(
+        "Malformed inputs",
+        "Each ends in what it means or in typed errors with their places, whole and printable, "
+        "and in no other way: no traceback, no hang, nothing created. Fault by fault: the whole "
+        "text of every error is compared. Where a corpus says what is valid, what is read has "
+        "the value that the corpus gives, or the difference is listed one by one in "
+        "`tests/fuzz/verdicts.py`. `make fuzz` lets libFuzzer run for longer.",
+        _added_up,
     ),
     "interrupts": Section(
         "Interrupted",

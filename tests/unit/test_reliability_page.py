@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.reliability.page import LIMITS, render
-from tests.reliability.record import RESULTS_FILE, Results
+from tests.reliability.record import MALFORMED, RESULTS_FILE, Results, record_inputs
 
 
 def test_rows_become_tables_known_ones_first() -> None:
@@ -29,6 +29,19 @@ def test_bad_engines_are_summed_up_by_call() -> None:
         for it, ends, took_s in (("hangs", "EngineUnavailable", 0.44), ("lies", "goes on", 0.01))
     ]
     assert "| observe | socket | 2 | 1 | 1 | 0.4 |\n" in render({"bad engines": rows})  # type: ignore[dict-item]
+
+
+def test_inputs_of_a_kind_are_added_up() -> None:
+    results = Results()
+    for refused in (1, 0, 1):
+        record_inputs(results.record, "one by one", refused=refused, read=1 - refused)
+    record_inputs(results.record, "at once", refused=90, read=10)
+    results.record(MALFORMED, "uncounted", inputs=7, refused="", read="", passed=7)
+    assert (
+        "| case | inputs | refused | read | passed |\n| --- | --- | --- | --- | --- |\n"
+        "| one by one | 3 | 2 | 1 | 3 |\n| at once | 100 | 90 | 10 | 100 |\n"
+        "| uncounted | 7 |  |  | 7 |\n"
+    ) in render(results.tables)
 
 
 def test_what_was_recorded_is_written(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.loader import load_text
+from tests.reliability.record import RecordCase, record_inputs
 
 FaultsOf = Callable[[str], list[str]]
 
@@ -133,8 +134,11 @@ FILES: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize(("text", "faults"), FILES.items(), ids=lambda value: str(value)[:40])
-def test_a_bad_file_gets_its_faults(text: str, faults: list[str], faults_of: FaultsOf) -> None:
+def test_a_bad_file_gets_its_faults(
+    text: str, faults: list[str], faults_of: FaultsOf, record_case: RecordCase
+) -> None:
     assert faults_of(text) == faults
+    record_inputs(record_case, "files that are no playbook, fault by fault", refused=1)
 
 
 def test_a_hundred_thousand_brackets_are_too_deep_wherever_the_parser_gives_up(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.reliability.record import RecordCase, record_inputs
+
 FaultsOf = Callable[[str], list[str]]
 
 HEAD = """\
@@ -440,9 +442,12 @@ APPENDED: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize(("text", "faults"), APPENDED.items())
-def test_a_bad_line_gets_its_fault(text: str, faults: list[str], faults_of: FaultsOf) -> None:
+def test_a_bad_line_gets_its_fault(
+    text: str, faults: list[str], faults_of: FaultsOf, record_case: RecordCase
+) -> None:
     head = HEAD.replace("{tag: app}", f"{{tag: {PINNED}}}") if STRICT in text else HEAD
     assert faults_of(f"{head}{text}\n") == faults
+    record_inputs(record_case, "lines that spoil a playbook, fault by fault", refused=1)
 
 
 @pytest.mark.parametrize("tag", [PINNED, f"lab.example:5000/app:1@{DIGEST}", DIGEST])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.loader import load_text
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.reference import EXAMPLE
+from tests.reliability.record import RecordCase, record_inputs
 
 LEAST = {
     "version": 1,
@@ -32,19 +34,37 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "p"
 
 
-def _loads_or_is_refused(data: bytes, folder: Path) -> None:
+LoadsOrIsRefused = Callable[[bytes], None]
+
+
+@pytest.fixture
+def loads_or_is_refused(
+    folder: Path, record_case: RecordCase, request: pytest.FixtureRequest
+) -> LoadsOrIsRefused:
+    """Holds the loader to its promise for any bytes, and records each by the test's name."""
+    kind = request.node.name.removeprefix("test_no_").partition("_make")[0].replace("_", " ")
+
+    def look(data: bytes) -> None:
+        refused = _is_refused(data, folder)
+        record_inputs(record_case, f"made at random: {kind}", refused=refused, read=not refused)
+
+    return look
+
+
+def _is_refused(data: bytes, folder: Path) -> bool:
     try:
         loaded = load_text(data, name="x.yaml", folder=folder)
     except InvalidPlaybook as exc:
         faults = exc.faults
     else:
         assert loaded.playbook == Playbook.model_validate(loaded.playbook)
-        return
+        return False
     # At least one, each on one printable line, with a place inside the file.
     last = data.count(b"\n") + data.count(b"\r") + 1
     assert faults
     assert [str(fault) for fault in faults if not str(fault).isprintable()] == []
     assert [f for f in faults if not (1 <= f.line <= last + 1 and f.column >= 1)] == []
+    return True
 
 
 _KEYS = st.sampled_from(
@@ -121,9 +141,11 @@ _FUZZ = settings(
 
 @_FUZZ
 @given(st.dictionaries(_KEYS, _STRUCTURES, max_size=6))
-def test_no_structure_makes_anything_else_escape(folder: Path, structure: object) -> None:
+def test_no_structure_makes_anything_else_escape(
+    loads_or_is_refused: LoadsOrIsRefused, structure: object
+) -> None:
     text = yaml.safe_dump(structure, allow_unicode=True)
-    _loads_or_is_refused(text.encode("utf-8", "surrogatepass"), folder)
+    loads_or_is_refused(text.encode("utf-8", "surrogatepass"))
 
 
 @_FUZZ
@@ -133,9 +155,11 @@ def test_no_structure_makes_anything_else_escape(folder: Path, structure: object
     ),
     _STRUCTURES,
 )
-def test_no_section_makes_anything_else_escape(folder: Path, key: str, structure: object) -> None:
+def test_no_section_makes_anything_else_escape(
+    loads_or_is_refused: LoadsOrIsRefused, key: str, structure: object
+) -> None:
     data = {**LEAST, key: structure}
-    _loads_or_is_refused(yaml.safe_dump(data).encode("utf-8", "surrogatepass"), folder)
+    loads_or_is_refused(yaml.safe_dump(data).encode("utf-8", "surrogatepass"))
 
 
 @_FUZZ
@@ -143,17 +167,19 @@ def test_no_section_makes_anything_else_escape(folder: Path, key: str, structure
     st.binary(max_size=60)
     | st.text(alphabet="[]{}:,-?&*!|>'\"%@`#~ \n\tab01.<", max_size=60).map(str.encode)
 )
-def test_no_bytes_make_anything_else_escape(folder: Path, data: bytes) -> None:
-    _loads_or_is_refused(data, folder)
+def test_no_bytes_make_anything_else_escape(
+    loads_or_is_refused: LoadsOrIsRefused, data: bytes
+) -> None:
+    loads_or_is_refused(data)
 
 
 @_FUZZ
 @given(st.integers(0, len(EXAMPLE) - 1), st.integers(0, 12), st.binary(max_size=3))
 def test_no_damage_to_a_good_playbook_makes_anything_else_escape(
-    folder: Path, at: int, length: int, data: bytes
+    loads_or_is_refused: LoadsOrIsRefused, at: int, length: int, data: bytes
 ) -> None:
     damaged = EXAMPLE.encode()[:at] + data + EXAMPLE.encode()[at + length :]
-    _loads_or_is_refused(damaged, folder)
+    loads_or_is_refused(damaged)
 
 
 _PIECES = st.sampled_from(
@@ -170,9 +196,9 @@ _PIECES = st.sampled_from(
 @_FUZZ
 @given(st.lists(_PIECES, max_size=12), st.lists(_PIECES, max_size=6), st.lists(_PIECES, max_size=6))
 def test_no_template_makes_anything_else_escape(
-    folder: Path, whole: list[str], inner: list[str], variable: list[str]
+    loads_or_is_refused: LoadsOrIsRefused, whole: list[str], inner: list[str], variable: list[str]
 ) -> None:
     ranks = {"nodes": 1, "command": ["".join(whole), "{{ " + " ".join(inner) + " }}"]}
     variables = {"n": 2, "m": {"a": [1]}, "v": "{{ " + " ".join(variable) + " }}"}
     data = {**LEAST, "ranks": {**ranks, "env": {"A": "{{ v }}"}}, "vars": variables}
-    _loads_or_is_refused(yaml.safe_dump(data).encode("utf-8", "surrogatepass"), folder)
+    loads_or_is_refused(yaml.safe_dump(data).encode("utf-8", "surrogatepass"))

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.playbook.gpu import Gpu
 from orchestrator.playbook.loader import load_text
+from tests.reliability.record import RecordCase, record_inputs
 
 FaultsOf = Callable[[str], list[str]]
 
@@ -88,8 +89,11 @@ FAULTS: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize(("text", "faults"), FAULTS.items())
-def test_a_gpu_line_gets_its_fault(text: str, faults: list[str], faults_of: FaultsOf) -> None:
+def test_a_gpu_line_gets_its_fault(
+    text: str, faults: list[str], faults_of: FaultsOf, record_case: RecordCase
+) -> None:
     assert faults_of(f"{HEAD}{text}\n") == faults
+    record_inputs(record_case, "lines that spoil a playbook, fault by fault", refused=1)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.loader import load
 from orchestrator.playbook.models import Build, Joined, Mount, Playbook
+from tests.reliability.record import RecordCase, record_inputs
 
 BASE = """\
 version: 1
@@ -198,11 +199,14 @@ BAD_INCLUDES: dict[str, str] = {
 
 
 @pytest.mark.parametrize(("include", "fault"), BAD_INCLUDES.items())
-def test_what_cannot_be_included_is_said(include: str, fault: str, folder: Path) -> None:
+def test_what_cannot_be_included_is_said(
+    include: str, fault: str, folder: Path, record_case: RecordCase
+) -> None:
     write(folder, base="{}", list="[a]", empty="", broken="a: {")
     (folder / "bytes.yaml").write_bytes(b"a: \xff")
     os.mkfifo("pipe")
     assert faults(f"include: {include}\nname: x\n{BASE}") == [fault]
+    record_inputs(record_case, "variables, templates and includes, fault by fault", refused=1)
 
 
 def test_a_fault_of_an_included_file_hides_no_other(folder: Path) -> None:

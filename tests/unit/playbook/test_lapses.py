@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.playbook.tree import Mark, plain
 from orchestrator.playbook.yaml import compose
+from tests.reliability.record import RecordCase, record_inputs
 
 REFUSED: dict[str, list[tuple[int, int, str]]] = {
     "a: {?b: c}": [(1, 6, "? right before text")],
@@ -46,7 +47,9 @@ READ: dict[str, object] = {
 
 
 @pytest.mark.parametrize(("text", "places"), REFUSED.items())
-def test_what_would_be_misread_is_refused(text: str, places: list[tuple[int, int, str]]) -> None:
+def test_what_would_be_misread_is_refused(
+    text: str, places: list[tuple[int, int, str]], record_case: RecordCase
+) -> None:
     found = [
         (said.mark.line, said.mark.column, said.what)
         for said in compose(text).complaints
@@ -54,6 +57,7 @@ def test_what_would_be_misread_is_refused(text: str, places: list[tuple[int, int
     ]
 
     assert found == places
+    record_inputs(record_case, "YAML that libyaml would misread", refused=1)
 
 
 @pytest.mark.parametrize(("text", "value"), READ.items())

@@ -13,6 +13,7 @@ from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.given import NOTHING, Given
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.loader import load_text
+from tests.reliability.record import RecordCase, record_inputs
 
 HEAD = """\
 version: 1
@@ -234,8 +235,11 @@ FAULTS: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize(("text", "expected"), FAULTS.items())
-def test_a_bad_variable_gets_its_fault(text: str, expected: list[str], faults: FaultsOf) -> None:
+def test_a_bad_variable_gets_its_fault(
+    text: str, expected: list[str], faults: FaultsOf, record_case: RecordCase
+) -> None:
     assert faults(f"{SHOW}{text}\n") == expected
+    record_inputs(record_case, "variables, templates and includes, fault by fault", refused=1)
 
 
 def test_a_template_is_pointed_at_inside_of_a_block(faults: FaultsOf) -> None:

@@ -8,6 +8,7 @@ import yaml
 from orchestrator.playbook.reference import EXAMPLE
 from orchestrator.playbook.tree import UNUSABLE, plain
 from orchestrator.playbook.yaml import compose
+from tests.reliability.record import RecordCase, record_inputs
 
 # What YAML 1.1 or a careless reader takes for a boolean, a number, a date or null, and is text.
 TEXT = [
@@ -86,10 +87,13 @@ def test_a_core_schema_word_is_its_value(text: str, value: bool | None) -> None:
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSED.items())
-def test_a_value_that_two_yamls_read_differently_is_refused(text: str, reason: str) -> None:
+def test_a_value_that_two_yamls_read_differently_is_refused(
+    text: str, reason: str, record_case: RecordCase
+) -> None:
     found, complaints = _value(f"a: {text}\n")
     assert found is UNUSABLE
     assert [what.partition(" is ")[2] for what in complaints] == [reason]
+    record_inputs(record_case, "values that YAML 1.1 and 1.2 read differently", refused=1)
 
 
 @pytest.mark.parametrize("text", [*TEXT, *NUMBERS, *WORDS, *REFUSED])
