@@ -44,6 +44,7 @@ class Request:
     rerun: bool = False
     detach: bool = False
     expected: PlanFile | None = None  # the plan that was kept; no other is carried out
+    plan_key: bytes = b""  # of the digests in a plan that is kept
     run_id: Callable[[], str] = new_run_id
     pause: Callable[[float], None] = time.sleep
     inventory: Inventory = read_inventory
@@ -105,7 +106,13 @@ def kept_plan(request: Request, decision: Decision) -> PlanFile:
     playbook, traits = request.loaded.playbook, request.engine.traits
     asked = (playbook.health_checks, playbook.restarts, playbook.on_failure)
     basis = Basis(
-        decision.desired, decision.observed, asked, traits.name, traits.endpoint, request.rerun
+        decision.desired,
+        decision.observed,
+        asked,
+        traits.name,
+        traits.endpoint,
+        request.rerun,
+        request.plan_key,
     )
     return plan_file(decision.plan, basis)
 

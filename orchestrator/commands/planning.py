@@ -10,6 +10,7 @@ from orchestrator.deciding import Request, kept_plan
 from orchestrator.display.console import Console, print_json
 from orchestrator.plans.document import plan_document
 from orchestrator.plans.file import PlanFile, is_plan_file, read_plan_file, write_plan_file
+from orchestrator.plans.key import plan_key
 from orchestrator.playbook.given import NOTHING, Given
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.loader import load
@@ -24,6 +25,7 @@ class Source:
     engine: EngineName
     rerun: bool
     expected: PlanFile | None = None
+    plan_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ def open_source(path: Path, engine: EngineName, given: Given, *, rerun: bool) ->
     kept = read_plan_file(path)
     # A plan is for one engine: it is not asked anew which one answers.
     named = EngineName(kept.engine) if engine is EngineName.AUTO else engine
-    return Source(load(Path(kept.playbook), given), named, rerun or kept.rerun, kept)
+    loaded = load(Path(kept.playbook), given)
+    return Source(loaded, named, rerun or kept.rerun, kept, plan_key(state_folder()))
 
 
 def plan_verb(path: Path, options: PlanOptions) -> bool:
@@ -65,6 +68,7 @@ def plan_verb(path: Path, options: PlanOptions) -> bool:
         state_folder() / "locks",
         rerun=source.rerun,
         expected=source.expected,
+        plan_key=source.plan_key if options.out is None else plan_key(state_folder()),
     )
     decision = plan(request)
     console.show_plan(decision.plan)

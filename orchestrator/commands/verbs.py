@@ -48,6 +48,7 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
         rerun=source.rerun,
         detach=options.detach,
         expected=source.expected,
+        plan_key=source.plan_key,
     )
     _introduce(console, loaded, engine, path)
     if options.detach and loaded.playbook.restarts.max:

@@ -2,7 +2,8 @@
 
 The file holds no nodes and no values of variables: what it was made from is found again
 and compared. It says which playbook, what that meant then (a digest), which objects were
-found, and what was to become of each.
+found, and what was to become of each. The digests are made with a key (`key.py`), as secrets
+and files of variables are among what they cover.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class PlanFile:
         orchestrate_plan: the format of the file; first, as it is recognised by it.
         orchestrate: the version of the program that made it.
         playbook: absolute path.
-        playbook_digest: of the playbook's text.
-        desired: digest of everything that the playbook asked for, its variables, files of a
+        key: tells the key of the digests from others, and nothing about it.
+        playbook_digest: of the playbook's text and its variables.
+        desired: digest of everything that the playbook asked for, its secrets, files of a
             build and health checks included.
         engine: name of the engine.
         endpoint: which of several engines of that name; empty for the usual one.
@@ -48,6 +50,7 @@ class PlanFile:
     orchestrate_plan: int
     orchestrate: str
     playbook: str
+    key: str
     playbook_digest: str
     desired: str
     engine: str
@@ -67,6 +70,7 @@ class Basis:
     engine: str
     endpoint: str
     rerun: bool
+    key: bytes
 
 
 def plan_file(plan: Plan, basis: Basis) -> PlanFile:
@@ -76,8 +80,9 @@ def plan_file(plan: Plan, basis: Basis) -> PlanFile:
         orchestrate_plan=FORMAT,
         orchestrate=__version__,
         playbook=desired.playbook,
-        playbook_digest=desired.playbook_digest,
-        desired=_digest(desired, basis.asked),
+        key=_digest(basis.key, "which key"),
+        playbook_digest=_digest(basis.key, desired.playbook_digest),
+        desired=_digest(basis.key, (desired, basis.asked, _secrets(desired))),
         engine=basis.engine,
         endpoint=basis.endpoint,
         rerun=basis.rerun,
@@ -86,10 +91,15 @@ def plan_file(plan: Plan, basis: Basis) -> PlanFile:
     )
 
 
-def _digest(desired: DesiredState, asked: object) -> str:
-    import hashlib  # loads OpenSSL: only who keeps a plan pays for it
+def _digest(key: bytes, what: object) -> str:
+    import hmac  # loads OpenSSL: only who keeps a plan pays for it
 
-    return f"sha256:{hashlib.sha256(repr((desired, asked)).encode()).hexdigest()}"
+    return f"hmac-sha256:{hmac.digest(key, repr(what).encode(), 'sha256').hex()}"
+
+
+def _secrets(desired: DesiredState) -> list[bytes | None]:
+    """What a node's own text leaves out."""
+    return [secret.value for node in desired.nodes for secret in node.secrets]
 
 
 def _identities(observed: ObservedState) -> dict[str, str]:
@@ -116,12 +126,15 @@ def _moved(kept: PlanFile, now: PlanFile) -> Iterator[str]:
     if (kept.engine, kept.endpoint) != (now.engine, now.endpoint):
         yield f"it is for {_engine(kept)}, not for {_engine(now)}"
         return
+    if kept.key != now.key:
+        yield "it was made by another account, or with another XDG_STATE_HOME"
+        return
     if kept.rerun != now.rerun:
         yield "it was not made for a new run" if now.rerun else "it was made for a new run"
     if kept.playbook_digest != now.playbook_digest:
         yield f"{now.playbook} was edited, or has other variables"
     elif kept.desired != now.desired:
-        yield "variables, files or devices that the playbook reads are other ones"
+        yield "variables, files, secrets or devices that the playbook reads are other ones"
     yield from _moved_objects(kept.found, now.found)
     before, after = _actions(kept.plan), _actions(now.plan)
     for name in sorted({**before, **after}):

@@ -6,13 +6,16 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestrator import redaction
 from orchestrator.plans.file import is_plan_file
+from orchestrator.plans.key import plan_key
 from orchestrator.state.observed import NodeStatus
 from orchestrator.state.traits import EngineTraits
 from tests.unit.desk import Desk, Said, desk
@@ -164,6 +167,62 @@ def test_a_plan_for_another_engine_is_refused(desk: Desk) -> None:
         "orchestrate: the plan is out of date: it is for engine docker,"
         " not for engine docker at tcp://elsewhere",
     )
+
+
+def test_a_plan_is_refused_when_a_secret_has_changed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.write(PLAYBOOK.replace("train.py]", "train.py], secrets: [token]"))
+    monkeypatch.setenv("TOKEN", "canary-1")
+    keep(desk)
+    monkeypatch.setenv("TOKEN", "canary-2")
+    said = desk.run("apply", KEPT)
+    assert (said.code, desk.engine.mutations, "canary" in said.err) == (16, [], False)
+    assert "variables, files, secrets or devices that the playbook reads are other ones" in said.err
+    monkeypatch.setenv("TOKEN", "canary-1")
+    assert desk.run("apply", KEPT).code == 0
+
+
+def test_nothing_in_a_plan_file_can_be_made_again_without_the_key(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else whoever has the file could try every short secret until one fits."""
+    kept: list[dict[str, Any]] = []
+    for account in ("one", "two", "one"):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / account))
+        assert keep(desk).code == 0
+        kept.append(json.loads((desk.folder / KEPT).read_text()))
+    assert kept[0] == kept[2]
+    differing = {name for name in kept[0] if kept[0][name] != kept[1][name]}
+    assert differing == {"key", "playbook_digest", "desired"}
+    key = tmp_path / "one/orchestrate/plan.key"
+    assert (key.stat().st_size, stat.S_IMODE(key.stat().st_mode)) == (32, 0o600)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "two"))
+    refused = desk.run("apply", KEPT)
+    assert (refused.code, desk.engine.mutations) == (16, [])
+    assert "it was made by another account, or with another XDG_STATE_HOME" in refused.err
+
+
+@pytest.mark.parametrize("content", [b"", b"short"])
+def test_a_damaged_key_is_one_clear_line(
+    content: bytes, desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "orchestrate").mkdir()
+    (tmp_path / "orchestrate/plan.key").write_bytes(content)
+    said = keep(desk)
+    assert (said.code, len(said.err.splitlines()), "plan.key is damaged" in said.err) == (
+        13,
+        1,
+        True,
+    )
+
+
+def test_of_two_who_make_the_key_at_once_one_wins(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: plan_key(tmp_path / "new"), range(8)))
+    assert keys == {plan_key(tmp_path / "new")}
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["plan.key"]
 
 
 DAMAGED: dict[str, tuple[Callable[[str], str], str]] = {
