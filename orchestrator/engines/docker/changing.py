@@ -1,16 +1,26 @@
-"""Changing what a Docker engine holds, where the change has no arguments worth rendering.
+"""Changing what a Docker engine holds.
 
 Two ways, as for looking (`reading.py`): the docker command's, and the engine's own socket
-(`socket_changer.py`). Containers are created by python-on-whales either way.
+(`socket_changer.py`). The command's many arguments for a container are rendered by
+python-on-whales, through a client whose every call is bounded by `timeout`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from functools import cached_property
+from threading import Thread
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.engines.docker.cli import DockerCli, to_error
+from orchestrator.engines.docker.client import make_client, typed
+from orchestrator.engines.docker.creation import Creation
+from orchestrator.engines.docker.options import create_options
+from orchestrator.engines.docker.private import hidden_env_file
 from orchestrator.state.desired import NetworkSpec
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
 
 
 class Changer(Protocol):
@@ -25,6 +35,13 @@ class Changer(Protocol):
 
     def remove_network(self, id_: str, name: str) -> None:
         """Remove a network; one that is gone is no error. `name` is for messages."""
+
+    def create(self, creation: Creation) -> None:
+        """Create a container. Its hidden variables stand in no command line.
+
+        Raises NameTaken, ImageUnavailable, NodeNotStarted for a mount that cannot be, and
+        FolderUnusable.
+        """
 
     def start(self, name: str) -> None:
         """Start a container that was created; one that runs already is no error."""
@@ -47,6 +64,8 @@ class CliChanger:
 
     def create_network(self, network: NetworkSpec, labels: Mapping[str, str]) -> None:
         """See `Changer.create_network`. python-on-whales has no word for `--internal`."""
+        # Nodes are made next: python-on-whales is imported while docker is busy.
+        Thread(target=lambda: self._client, name="import", daemon=True).start()
         self._cli.call(
             "network", "create", "--driver", "bridge",
             *(["--internal"] if network.internal else []),
@@ -60,6 +79,18 @@ class CliChanger:
         code, _, err = self._cli.attempt("network", "rm", id_)
         if code != 0 and "not found" not in err:
             raise to_error(err, f"removing network {name}")
+
+    def create(self, creation: Creation) -> None:
+        """See `Changer.create`."""
+        node, deadline_s = creation.node, self._cli.deadlines.change_s
+        doing = f"creating node {node.name}"
+        with hidden_env_file(creation) as hidden, typed(doing, deadline_s=deadline_s):
+            options = create_options(creation, hidden)
+            self._client.container.create(node.image or "", list(node.command), **options)
+
+    @cached_property
+    def _client(self) -> DockerClient:
+        return make_client(self._cli.prefix, self._cli.deadlines.change_s)
 
     def start(self, name: str) -> None:
         """See `Changer.start`."""

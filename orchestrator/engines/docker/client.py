@@ -1,7 +1,7 @@
 """python-on-whales with what it lacks: a deadline on every call, and errors of our types.
 
-The one module that imports it, and only when it is first used: looking and destroying do
-without, and its import costs as much as ten docker calls.
+The one module that imports it, and only when it is first used: whoever reaches the engine over
+its own socket does without, and its import costs as much as ten docker calls.
 """
 
 from __future__ import annotations
@@ -38,12 +38,11 @@ def _deadline_prefix(deadline_s: float) -> list[str]:
 
 
 @contextmanager
-def typed(doing: str, *, about: str, deadline_s: float) -> Iterator[None]:
+def typed(doing: str, *, deadline_s: float) -> Iterator[None]:
     """Turn what python-on-whales raises inside the block into our types.
 
     Args:
         doing: what is tried, for the message.
-        about: name of the object that it is tried on.
         deadline_s: what the client was made with.
     """
     from python_on_whales import ClientNotFoundError, DockerException
@@ -51,9 +50,7 @@ def typed(doing: str, *, about: str, deadline_s: float) -> Iterator[None]:
     try:
         yield
     except DockerException as exc:
-        error = _mapped(exc, doing, deadline_s)
-        error.about = about
-        raise error from exc
+        raise _mapped(exc, doing, deadline_s) from exc
     except UnicodeDecodeError as exc:
         raise to_error("docker answered with bytes that are not UTF-8", doing) from exc
     except ClientNotFoundError as exc:

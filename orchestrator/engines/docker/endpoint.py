@@ -33,7 +33,9 @@ class Ways:
 
 def by_socket(path: Path, deadlines: Deadlines) -> Ways:
     """Over the engine's own socket."""
-    return Ways(SocketReader(path, deadlines=deadlines), SocketChanger(path, deadlines=deadlines))
+    platform = os.environ.get("DOCKER_DEFAULT_PLATFORM", "")
+    changer = SocketChanger(path, deadlines=deadlines, platform=platform)
+    return Ways(SocketReader(path, deadlines=deadlines), changer)
 
 
 def by_command(cli: DockerCli) -> Ways:

@@ -1,9 +1,8 @@
 """Nodes as containers on a Docker engine.
 
-Containers are created by python-on-whales, which renders their many arguments, through a
-client whose every call is bounded by `timeout`. It is imported when first needed: looking
-and destroying do without, and its import costs as much as ten docker calls. What only looks
-goes through a `Reader`, what is told in a word through a `Changer`.
+What only looks goes through a `Reader`, what is told through a `Changer`. There are two of
+each: the engine's own socket where the docker command would use a local one, and else that
+command, with containers created by python-on-whales.
 """
 
 from __future__ import annotations
@@ -16,16 +15,15 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 
 from orchestrator.engines.base import OnLine, OnLog, Query
 from orchestrator.engines.docker.changing import Changer
 from orchestrator.engines.docker.cli import DockerCli, to_error
-from orchestrator.engines.docker.client import make_client, typed
+from orchestrator.engines.docker.creation import Creation
 from orchestrator.engines.docker.deadlines import deadlines_from
 from orchestrator.engines.docker.endpoint import Ways, endpoint, make_ways
 from orchestrator.engines.docker.inspection import Json, image_from_inspect
-from orchestrator.engines.docker.options import create_options, update_options
+from orchestrator.engines.docker.options import update_options
 from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.private import PrivateFiles
 from orchestrator.engines.docker.reading import Filter, Reader
@@ -42,9 +40,6 @@ from orchestrator.state.observed import (
 )
 from orchestrator.state.spec import NodeSpec
 from orchestrator.state.traits import EngineTraits
-
-if TYPE_CHECKING:
-    from python_on_whales import DockerClient
 
 PARALLEL = 8
 """Containers worked on at once: the daemon is the limit, more workers do not help."""
@@ -192,8 +187,6 @@ class DockerEngine:
 
     def create_network(self, network: NetworkSpec, project: str) -> None:
         """See `Engine.create_network`."""
-        # Nodes are made next: python-on-whales is imported while docker is busy.
-        Thread(target=lambda: self._client, name="import", daemon=True).start()
         labels = {LABEL_PROJECT: project, LABEL_OWNER: self._ownership.owner}
         _to_its_end(lambda: self._changer.create_network(network, labels))
 
@@ -220,9 +213,10 @@ class DockerEngine:
             if node is nodes[0]:
                 _settle(lead, lambda: self._create_lead(node, identity))
             else:
-                self._create_node(node, identity)
+                self._create(node, identity)
             lead.result()
-            self._start_node(node)
+            with _about(node):
+                self._changer.start(node.name)
             on_started(node.name)
 
         if nodes:
@@ -230,27 +224,16 @@ class DockerEngine:
         _in_parallel(launch, nodes)
 
     def _create_lead(self, node: NodeSpec, identity: RunIdentity) -> None:
-        self._create_node(node, identity)
+        creation = self._create(node, identity)
         # All nodes of a run have the same secrets, and none has started yet.
-        self._private.place_secrets(node, identity)
+        self._private.place_secrets(creation)
 
-    def _create_node(self, node: NodeSpec, identity: RunIdentity) -> None:
-        deadline_s, paths = self._deadlines.change_s, self._private.paths(node, identity)
-        doing = f"creating node {node.name}"
-        with paths as private, typed(doing, about=node.name, deadline_s=deadline_s):
-            options = create_options(node, identity, self._ownership.owner, private)
-            self._client.container.create(node.image or "", list(node.command), **options)
-
-    def _start_node(self, node: NodeSpec) -> None:
-        try:
-            self._changer.start(node.name)
-        except OrchestrateError as exc:
-            exc.about = node.name
-            raise
-
-    @cached_property
-    def _client(self) -> DockerClient:
-        return make_client(self._cli.prefix, self._deadlines.change_s)
+    def _create(self, node: NodeSpec, identity: RunIdentity) -> Creation:
+        private = self._private.folder(identity)
+        creation = Creation(node, identity, self._ownership.owner, private)
+        with _about(node):
+            self._changer.create(creation)
+        return creation
 
     def change_node(self, node: ObservedNode, wanted: NodeSpec) -> None:
         """See `Engine.change_node`: an update, a rename and a thaw, as far as they are needed."""
@@ -320,6 +303,16 @@ def _understood(doing: str) -> Iterator[None]:
             f"{doing}: docker described an object in an unknown way ({exc!r})",
             fix="see whether this version of Docker is a supported one",
         ) from exc
+
+
+@contextmanager
+def _about(node: NodeSpec) -> Iterator[None]:
+    """Let what is raised inside the block say which node it is about."""
+    try:
+        yield
+    except OrchestrateError as exc:
+        exc.about = node.name
+        raise
 
 
 def _of_project(project: str) -> Filter:

@@ -2,56 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from orchestrator.identity import told_to_nodes
-from orchestrator.state.desired import RunIdentity
-from orchestrator.state.labels import (
-    LABEL_HIDDEN_ENV,
-    LABEL_NODE_RANK,
-    LABEL_NUM_RANKS,
-    LABEL_OWNER,
-    LABEL_PLAYBOOK,
-    LABEL_PLAYBOOK_DIGEST,
-    LABEL_PROJECT,
-    LABEL_RESTART_COUNT,
-    LABEL_RUN_DIR,
-    LABEL_RUN_ID,
-    LABEL_SECRETS,
-    LABEL_SPEC_HASH,
-    SECRETS_FOLDER,
-)
+from orchestrator.engines.docker.creation import Creation
 from orchestrator.state.observed import ObservedNode
-from orchestrator.state.spec import Confinement, Mount, NodeSpec, spec_hash
+from orchestrator.state.spec import Confinement, Mount, NodeSpec
 
 
-@dataclass(frozen=True, slots=True)
-class PrivatePaths:
-    """Where a node's secrets are on this machine, and a file of the variables to be hidden."""
+def create_options(creation: Creation, hidden: Path | None = None) -> dict[str, Any]:
+    """What to give to `container.create` besides image and command.
 
-    secrets: str = ""
-    env_file: str | None = None
-
-
-def create_options(
-    node: NodeSpec, identity: RunIdentity, owner: str, private: PrivatePaths = PrivatePaths()
-) -> dict[str, Any]:
-    """What to give to `container.create` besides image and command."""
-    env = {name: value for name, value in node.env if name not in node.hidden_env}
+    Args:
+        creation: the node.
+        hidden: a file of the variables whose values must not stand in a command line.
+    """
+    node = creation.node
     options: dict[str, Any] = {
         "name": node.name,
         "hostname": node.name,
         "pull": "never",
         "init": True,  # reaps orphans and passes SIGTERM on, which PID 1 would ignore
-        "envs": {**env, **told_to_nodes(identity)},
-        "labels": _labels(node, identity, owner),
+        "envs": creation.shown_env,
+        "labels": creation.labels,
         "log_driver": "json-file",
-        "mounts": [_mount(m.source, m.target, m.read_only) for m in _mounts(node, private)],
+        "mounts": list(map(_mount, creation.mounts)),
     }
     limits, confinement = node.limits, node.confinement
     optional = {
-        "env_files": [private.env_file] if private.env_file else None,
+        "env_files": [str(hidden)] if hidden else None,
         "networks": [node.network] if node.network else None,
         "network_aliases": [node.name] if node.network else None,
         "user": node.user,
@@ -96,16 +75,11 @@ def update_options(found: ObservedNode, wanted: NodeSpec) -> list[str]:
     return options
 
 
-def _mounts(node: NodeSpec, private: PrivatePaths) -> tuple[Mount, ...]:
-    secrets = Mount(private.secrets, SECRETS_FOLDER, read_only=True)
-    return (*node.mounts, secrets) if node.secrets else node.mounts
-
-
-def _mount(source: str, target: str, read_only: bool) -> list[str]:
+def _mount(mount: Mount) -> list[str]:
     # Docker reads this argument as CSV, where a field with a comma or quote is quoted.
-    fields = ["type=bind", f"source={source}", f"target={target}"]
+    fields = ["type=bind", f"source={mount.source}", f"target={mount.target}"]
     quoted = [f'"{f.replace(chr(34), chr(34) * 2)}"' if "," in f or '"' in f else f for f in fields]
-    return [*quoted, *(["readonly"] if read_only else [])]
+    return [*quoted, *(["readonly"] if mount.read_only else [])]
 
 
 def _gpus(uuids: tuple[str, ...]) -> str | None:
@@ -116,23 +90,3 @@ def _gpus(uuids: tuple[str, ...]) -> str | None:
 
 def _ulimits(memlock_bytes: int | None) -> list[str] | None:
     return None if memlock_bytes is None else [f"memlock={memlock_bytes}"]
-
-
-def _labels(node: NodeSpec, identity: RunIdentity, owner: str) -> dict[str, str]:
-    labels = {
-        LABEL_PROJECT: identity.project,
-        LABEL_OWNER: owner,
-        LABEL_NODE_RANK: str(node.node_rank),
-        LABEL_NUM_RANKS: str(node.num_ranks),
-        LABEL_RUN_ID: identity.run_id,
-        LABEL_SPEC_HASH: spec_hash(node),
-        LABEL_PLAYBOOK: identity.playbook,
-        LABEL_PLAYBOOK_DIGEST: identity.playbook_digest,
-        LABEL_RUN_DIR: identity.run_dir,
-        LABEL_RESTART_COUNT: str(identity.restart_count),
-    }
-    if node.hidden_env:
-        labels[LABEL_HIDDEN_ENV] = ",".join(node.hidden_env)
-    if node.secrets:
-        labels[LABEL_SECRETS] = ",".join(secret.name for secret in node.secrets)
-    return labels

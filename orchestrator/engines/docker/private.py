@@ -1,8 +1,8 @@
 """What containers are given by files that nobody else may see: `<root>/<project>@<run>/`.
 
 `secrets/` in there is mounted into every node of the run; a node's variables that must not
-stand in a command line lie beside it while it is created. Values are written after a
-container refers to them, so what is on the disk is found, and removed, by way of it.
+stand in a command line lie beside it while that command creates the node. Values are written
+after a container refers to them, so what is on the disk is found, and removed, by way of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.engines import secret_files
-from orchestrator.engines.docker.options import PrivatePaths
+from orchestrator.engines.docker.creation import Creation
 from orchestrator.errors import FolderUnusable
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.observed import ObservedNode
@@ -31,50 +31,25 @@ class PrivateFiles:
 
     root: Path
 
-    def secrets_of(self, identity: RunIdentity) -> Path:
-        """The folder that a run's nodes find at /run/secrets."""
-        return self._folder(identity) / "secrets"
-
-    def _folder(self, identity: RunIdentity) -> Path:
+    def folder(self, identity: RunIdentity) -> Path:
+        """Where a run's files lie."""
         return self.root / f"{identity.project}@{identity.run_id}"
 
     def prepare(self, nodes: Sequence[NodeSpec], identity: RunIdentity) -> None:
         """Make room for a new run, and clear away what an earlier one has left."""
         self.remove_project(identity.project)
         if any(node.secrets or node.hidden_env for node in nodes):
-            with self._usable():
+            with _usable(self.root):
                 self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self.root.chmod(0o700)
-                secret_files.make_folder(self._folder(identity))
-                secret_files.make_folder(self.secrets_of(identity))
+                secret_files.make_folder(self.folder(identity))
+                secret_files.make_folder(self.folder(identity) / "secrets")
 
-    def place_secrets(self, node: NodeSpec, identity: RunIdentity) -> None:
+    def place_secrets(self, creation: Creation) -> None:
         """Write the secrets that a node is about to find."""
-        if node.secrets:
-            with self._usable():
-                secret_files.place(self.secrets_of(identity), node.secrets)
-
-    @contextmanager
-    def paths(self, node: NodeSpec, identity: RunIdentity) -> Iterator[PrivatePaths]:
-        """Where a node's private files are; that of its variables is there for the block alone."""
-        secrets = str(self.secrets_of(identity))
-        if not node.hidden_env:
-            yield PrivatePaths(secrets)
-            return
-        path = self._folder(identity) / f"{node.name}.env"
-        self._write_env(node, path)
-        try:
-            yield PrivatePaths(secrets, str(path))
-        finally:
-            path.unlink(missing_ok=True)
-
-    def _write_env(self, node: NodeSpec, path: Path) -> None:
-        env = dict(node.env)
-        text = "".join(f"{name}={env[name]}\n" for name in node.hidden_env)
-        with self._usable():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
+        if creation.node.secrets:
+            with _usable(self.root):
+                secret_files.place(creation.secrets, creation.node.secrets)
 
     def with_values(self, node: ObservedNode) -> ObservedNode:
         """The node with the values of its secrets, which no label holds."""
@@ -95,16 +70,41 @@ class PrivateFiles:
             self._remove(f"{project}@*")
 
     def _remove(self, pattern: str) -> None:
-        with self._usable():
+        with _usable(self.root):
             for folder in self.root.glob(pattern):
                 secret_files.remove(folder)
 
-    @contextmanager
-    def _usable(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as exc:
-            raise FolderUnusable(
-                f"the folder {self.root} cannot be used for secrets: {exc.strerror}",
-                fix="make it yours and writable, or set XDG_STATE_HOME",
-            ) from exc
+
+@contextmanager
+def hidden_env_file(creation: Creation) -> Iterator[Path | None]:
+    """A file of a node's hidden variables, there for the block alone; None where it has none."""
+    node = creation.node
+    if not node.hidden_env:
+        yield None
+        return
+    path = creation.private / f"{node.name}.env"
+    with _usable(creation.private.parent):
+        _write_env(node, path)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _write_env(node: NodeSpec, path: Path) -> None:
+    env = dict(node.env)
+    text = "".join(f"{name}={env[name]}\n" for name in node.hidden_env)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+
+
+@contextmanager
+def _usable(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise FolderUnusable(
+            f"the folder {root} cannot be used for secrets: {exc.strerror}",
+            fix="make it yours and writable, or set XDG_STATE_HOME",
+        ) from exc

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
+from orchestrator.engines.docker.body import create_body
+from orchestrator.engines.docker.creation import Creation
 from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.wire import Errand, connected, refusal
 from orchestrator.state.desired import NetworkSpec
@@ -27,11 +29,19 @@ IN_THE_WAY = 409  # a container that does not run, is not paused, or is being re
 
 
 class SocketChanger:
-    """A `Changer` that tells the engine itself."""
+    """A `Changer` that tells the engine itself.
 
-    def __init__(self, path: Path, *, deadlines: Deadlines) -> None:
+    Args:
+        path: the socket.
+        deadlines: how long the engine may take.
+        platform: the one that containers are for, as the docker command takes it from
+            DOCKER_DEFAULT_PLATFORM; empty: the image's own.
+    """
+
+    def __init__(self, path: Path, *, deadlines: Deadlines, platform: str = "") -> None:
         self._path = path
         self._deadlines = deadlines
+        self._platform = f"&platform={quote(platform, safe='')}" if platform else ""
 
     def create_network(self, network: NetworkSpec, labels: Mapping[str, str]) -> None:
         """See `Changer.create_network`."""
@@ -50,6 +60,13 @@ class SocketChanger:
         """See `Changer.remove_network`."""
         errand = Errand(self._path, f"removing network {name}", self._deadlines.change_s)
         self._tell(errand, "DELETE", f"/networks/{quote(id_)}", DONE | {GONE})
+
+    def create(self, creation: Creation) -> None:
+        """See `Changer.create`."""
+        name = creation.node.name
+        errand = Errand(self._path, f"creating node {name}", self._deadlines.change_s)
+        target = f"/containers/create?name={quote(name)}{self._platform}"
+        self._tell(errand, "POST", target, frozenset({CREATED}), body=create_body(creation))
 
     def start(self, name: str) -> None:
         """See `Changer.start`."""

@@ -18,6 +18,7 @@ from benchmarks.contestants import (
     sleepers,
 )
 from benchmarks.peak_memory import peak_bytes
+from orchestrator.engines.docker.creation import Creation
 from orchestrator.engines.docker.engine import TRAITS
 from orchestrator.engines.docker.options import create_options
 from orchestrator.playbook.loader import load
@@ -79,7 +80,7 @@ def test_compose_takes_part_only_where_it_is() -> None:
 def test_the_scripts_set_what_orchestrate_sets(tmp_path: Path) -> None:
     for name, playbook in (("create.sh", sleep_playbook(2)), ("join.sh", join_playbook())):
         node = nodes_of(playbook, tmp_path)[0]
-        options = create_options(node, IDENTITY, "1000")
+        options = create_options(Creation(node, IDENTITY, "1000"))
         script = script_options(name)
         expected = {
             "cap-drop": options["cap_drop"],
@@ -104,7 +105,7 @@ def test_a_compose_service_is_a_node_of_the_playbook(tmp_path: Path) -> None:
     document = json.loads(compose_file(2))
 
     services = document["services"]
-    options = create_options(nodes[1], IDENTITY, "1000")
+    options = create_options(Creation(nodes[1], IDENTITY, "1000"))
     service = services["node-1"]
     assert list(services) == ["node-0", "node-1"]
     assert document["networks"]["cluster"]["internal"] is True

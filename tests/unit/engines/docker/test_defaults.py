@@ -12,9 +12,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.engines.docker.body import create_body
+from orchestrator.engines.docker.creation import Creation
 from orchestrator.engines.docker.engine import TRAITS
 from orchestrator.engines.docker.inspection import image_from_inspect, node_from_inspect
-from orchestrator.engines.docker.options import create_options
 from orchestrator.plans.drift import remaining_differences
 from orchestrator.plans.planner import make_plan
 from orchestrator.state.desired import DesiredState, ImageSpec, RunIdentity
@@ -73,28 +74,20 @@ IDENTITY = RunIdentity("pair", "run-1", "/runs/1", "x.yaml", "sha256:0")
 
 def container(spec: NodeSpec, image: dict[str, Any]) -> dict[str, Any]:
     """What `docker inspect` tells of a node that was made of an image."""
-    options = create_options(spec, IDENTITY, "1000")
-    base = dict(pair.split("=", 1) for pair in image["Env"] or [])
-    memory = options.get("memory") or 0
+    asked = create_body(Creation(spec, IDENTITY, "1000"))
+    base, told = (
+        dict(pair.split("=", 1) for pair in pairs) for pairs in (image["Env"] or [], asked["Env"])
+    )
     config = image | {
-        "Image": spec.image,
-        "Hostname": options["hostname"],
-        "Cmd": list(spec.command),
-        "Env": _pairs(base | options["envs"]),
-        "User": options.get("user") or image["User"],
-        "WorkingDir": options.get("workdir") or image["WorkingDir"],
-        "Labels": (image["Labels"] or {}) | options["labels"],
+        "Image": asked["Image"],
+        "Hostname": asked["Hostname"],
+        "Cmd": asked["Cmd"],
+        "Env": _pairs(base | told),
+        "User": asked["User"] or image["User"],
+        "WorkingDir": asked["WorkingDir"] or image["WorkingDir"],
+        "Labels": (image["Labels"] or {}) | asked["Labels"],
     }
-    host = {
-        "NanoCpus": round((options.get("cpus") or 0) * 1e9),
-        "Memory": memory,
-        "MemorySwap": memory,
-        "ShmSize": options.get("shm_size"),
-        "PidsLimit": options.get("pids_limit"),
-        "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges"],
-        "RestartPolicy": {"Name": "no"},
-    }
+    host = {"NanoCpus": 0, "Memory": 0, "MemorySwap": 0} | asked["HostConfig"]
     return {
         "Id": "c" * 64,
         "Name": f"/{spec.name}",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from orchestrator.engines.docker.options import PrivatePaths, create_options
+from orchestrator.engines.docker.creation import Creation
+from orchestrator.engines.docker.options import create_options
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.spec import (
     UNLIMITED,
@@ -56,7 +58,7 @@ def labels(node: NodeSpec) -> dict[str, str]:
 
 
 def test_a_node_with_everything() -> None:
-    assert create_options(FULL, IDENTITY, "1000") == {
+    assert create_options(Creation(FULL, IDENTITY, "1000")) == {
         "name": "pair-node-1",
         "hostname": "pair-node-1",
         "pull": "never",
@@ -83,7 +85,7 @@ def test_a_node_with_everything() -> None:
 
 
 def test_a_node_with_nothing() -> None:
-    assert create_options(BARE, IDENTITY, "1000") == {
+    assert create_options(Creation(BARE, IDENTITY, "1000")) == {
         "name": "pair-node-0",
         "hostname": "pair-node-0",
         "pull": "never",
@@ -101,20 +103,25 @@ def test_a_node_with_nothing() -> None:
 )
 def test_gpus_go_by_uuid_and_survive_dockers_csv(uuids: tuple[str, ...], gpus: str) -> None:
     node = replace(BARE, gpus=uuids, limits=Limits(memlock_bytes=UNLIMITED))
-    bare = create_options(BARE, IDENTITY, "1000") | {"labels": labels(node)}
-    assert create_options(node, IDENTITY, "1000") == bare | {"gpus": gpus, "ulimit": ["memlock=-1"]}
+    bare = create_options(Creation(BARE, IDENTITY, "1000")) | {"labels": labels(node)}
+    assert create_options(Creation(node, IDENTITY, "1000")) == bare | {
+        "gpus": gpus,
+        "ulimit": ["memlock=-1"],
+    }
 
 
 def test_a_confinement_that_confines_nothing() -> None:
-    options = create_options(replace(BARE, confinement=Confinement((), False)), IDENTITY, "1000")
+    options = create_options(
+        Creation(replace(BARE, confinement=Confinement((), False)), IDENTITY, "1000")
+    )
     assert (options["cap_drop"], "security_options" in options) == ([], False)
 
 
 def test_a_node_that_may_write_to_its_tmp_alone() -> None:
     strict = Confinement(read_only_root=True, tmpfs=(("/tmp", "rw,exec,size=4096"),))
-    options = create_options(replace(BARE, confinement=strict), IDENTITY, "1000")
+    options = create_options(Creation(replace(BARE, confinement=strict), IDENTITY, "1000"))
     assert (options["read_only"], options["tmpfs"]) == (True, ["/tmp:rw,exec,size=4096"])
-    assert "read_only" not in create_options(FULL, IDENTITY, "1000")
+    assert "read_only" not in create_options(Creation(FULL, IDENTITY, "1000"))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +134,9 @@ def test_a_node_that_may_write_to_its_tmp_alone() -> None:
     ],
 )
 def test_paths_survive_dockers_csv(path: str, field: str) -> None:
-    options = create_options(replace(BARE, mounts=(Mount(path, "/x", True),)), IDENTITY, "1000")
+    options = create_options(
+        Creation(replace(BARE, mounts=(Mount(path, "/x", True),)), IDENTITY, "1000")
+    )
     assert options["mounts"] == [["type=bind", field, "target=/x", "readonly"]]
 
 
@@ -138,8 +147,9 @@ def test_secrets_and_hidden_variables_stand_in_no_argument() -> None:
         hidden_env=("TOKEN",),
         secrets=(Secret("hf_token", b"canary-5712"), Secret("wandb", b"canary-5713")),
     )
-    private = PrivatePaths("/state/pair@run-7/secrets", "/state/pair@run-7/pair-node-0.env")
-    options = create_options(node, IDENTITY, "1000", private)
+    private = Path("/state/pair@run-7")
+    creation = Creation(node, IDENTITY, "1000", private)
+    options = create_options(creation, private / "pair-node-0.env")
     assert "canary" not in str(options)
     assert options["env_files"] == ["/state/pair@run-7/pair-node-0.env"]
     assert options["envs"]["A"] == "shown"

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.engines.docker.body import create_body
+from orchestrator.engines.docker.creation import Creation
 from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.socket_changer import SocketChanger
-from orchestrator.errors import EngineFailed, EngineUnavailable, NameTaken, NodeNotStarted
-from orchestrator.state.desired import NetworkSpec
+from orchestrator.errors import (
+    EngineFailed,
+    EngineUnavailable,
+    ImageUnavailable,
+    NameTaken,
+    NodeNotStarted,
+    OrchestrateError,
+    OutOfSpace,
+)
+from orchestrator.state.desired import NetworkSpec, RunIdentity
+from orchestrator.state.spec import NodeSpec
 from tests.unit.engines.docker.stand_in_engine import (
     Script,
     StandInEngine,
@@ -18,6 +29,9 @@ from tests.unit.engines.docker.stand_in_engine import (
     whole,
 )
 
+CREATION = Creation(
+    NodeSpec(0, 1, "pair-node-0", ("true",), image="app:1"), RunIdentity("pair", "r", "/r"), "1000"
+)
 DONE = raw(head(204), stay=True)
 
 
@@ -62,6 +76,38 @@ def test_a_network_in_use_is_not_removed() -> None:
         pytest.raises(EngineFailed, match="removing network a-net: network a-net has active"),
     ):
         changer(engine).remove_network("id", "a-net")
+
+
+@pytest.mark.parametrize(
+    ("platform", "asked"), [("", ""), ("linux/arm64", "&platform=linux%2Farm64")]
+)
+def test_a_node_is_created(platform: str, asked: str) -> None:
+    with stand_in_engine({"POST /containers/create": whole({"Id": "1"}, 201)}) as engine:
+        told = SocketChanger(engine.path, deadlines=Deadlines(2.0), platform=platform)
+        told.create(CREATION)
+    assert engine.asked == [f"POST /containers/create?name=pair-node-0{asked}"]
+    assert engine.bodies == [create_body(CREATION)]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "error"),
+    [
+        (404, "No such image: app:1", ImageUnavailable),
+        (409, 'Conflict. The container name "/pair-node-0" is already in use by 1', NameTaken),
+        (400, "invalid mount config for type bind: bind source path ...", NodeNotStarted),
+        (500, "write /var/lib/docker/x: no space left on device", OutOfSpace),
+        (500, "what no engine has said before", EngineFailed),
+    ],
+)
+def test_a_node_that_cannot_be_created(
+    status: int, message: str, error: type[OrchestrateError]
+) -> None:
+    refused = whole({"message": message}, status)
+    with (
+        stand_in_engine({"POST /containers/create": refused}) as engine,
+        pytest.raises(error, match="creating node pair-node-0: "),
+    ):
+        changer(engine).create(CREATION)
 
 
 @pytest.mark.parametrize("status", [204, 304])
