@@ -12,6 +12,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from orchestrator.playbook.language import Duration, Section
 
+MAX_MEASURED_STEPS = 256
+"""Steps of a rank whose times are kept, the latest ones."""
+
 
 class Check(Section):
     """One health check. `kind` is its key in YAML."""
@@ -98,6 +101,128 @@ class Loss(Check):
     )
 
 
+VARIABLE_GLOB = r"^[A-Za-z_*?][A-Za-z0-9_*?]{0,254}$"
+
+Warmup = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=1_000_000_000,
+        description="The first steps of every rank, which are not counted: they compile, allocate "
+        "and fill caches.",
+        examples=[5],
+    ),
+]
+
+Measured = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_MEASURED_STEPS,
+        description="Steps that must be measured after those before it is judged. Of a longer run "
+        f"the latest {MAX_MEASURED_STEPS} count.",
+        examples=[20],
+    ),
+]
+
+MeasuredWithin = Annotated[
+    Duration,
+    Field(
+        gt=0,
+        validation_alias="within",
+        description="How long it may take until those steps are measured, counted from the moment "
+        "the group joined.",
+        examples=["5m"],
+    ),
+]
+
+
+class Consistent(Check):
+    """All ranks run the same: image, Python, torch, CUDA, NCCL and environment variables.
+
+    Variables are compared by digests that the probe takes; their values stay in the nodes.
+    """
+
+    kind: ClassVar[str] = "consistent"
+
+    except_names: tuple[Annotated[str, Field(pattern=VARIABLE_GLOB)], ...] = Field(
+        default=(),
+        max_length=256,
+        validation_alias="except",
+        description="Variables that may differ; `*` and `?` stand for any characters. Those that "
+        "tell a rank its place (RANK, LOCAL_RANK, HOSTNAME, …) and those that `per_node` sets may "
+        "differ anyway.",
+        examples=[["SLURM_*", "MY_SHARD"]],
+    )
+    within_s: Duration = Field(
+        default=60.0,
+        gt=0,
+        validation_alias="within",
+        description="How long it may take until every rank has told its environment, counted from "
+        "the start of the last node.",
+        examples=["60s"],
+    )
+
+
+class ParametersInSync(Check):
+    """All ranks hold the same parameters, as DDP promises; checksums are compared step by step.
+
+    It is for replicated parameters: with FSDP every rank holds another part of them.
+    """
+
+    kind: ClassVar[str] = "parameters_in_sync"
+
+    within_s: Duration = Field(
+        default=300.0,
+        gt=0,
+        validation_alias="within",
+        description="How long it may take until all ranks have taken a checksum after one step, "
+        "counted from the moment the group joined.",
+        examples=["60s", "5m"],
+    )
+
+
+class Throughput(Check):
+    """The group is fast enough. At least one of the two rates must be given."""
+
+    kind: ClassVar[str] = "throughput"
+
+    steps_per_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Optimizer steps a second that the group must make at least. One step of each "
+        "rank is one step of the group; the slowest rank counts.",
+        examples=[2.5],
+    )
+    tokens_per_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Tokens a second that the group must get through at least, as the script "
+        "says in `tokens_per_s` of its step records: of the whole group, averaged over steps.",
+        examples=[5000],
+    )
+    warmup: Warmup = 2
+    steps: Measured = 10
+    within_s: MeasuredWithin = 300.0
+
+
+class Skew(Check):
+    """No rank holds up the others: the one that works longest in a step is named if it does."""
+
+    kind: ClassVar[str] = "skew"
+
+    ratio: float = Field(
+        default=1.5,
+        gt=1,
+        description="How many times as long as without its slowest rank the steps of the group "
+        "may take.",
+        examples=[1.2],
+    )
+    warmup: Warmup = 2
+    steps: Measured = 5
+    within_s: MeasuredWithin = 300.0
+
+
 class Completed(Check):
     """Every node exited with 0. Leave it out for a long run: apply then returns earlier."""
 
@@ -112,7 +237,17 @@ class Completed(Check):
     )
 
 
-CHECKS: tuple[type[Check], ...] = (Joined, Training, Progress, Loss, Completed)
+CHECKS: tuple[type[Check], ...] = (
+    Joined,
+    Consistent,
+    Training,
+    Progress,
+    Loss,
+    ParametersInSync,
+    Throughput,
+    Skew,
+    Completed,
+)
 CHECK_KINDS: tuple[str, ...] = tuple(check.kind for check in CHECKS)
 
 
@@ -131,9 +266,13 @@ def check_kind(value: object) -> str | None:
 
 HealthCheck = Annotated[
     Annotated[Joined, Tag("joined")]
+    | Annotated[Consistent, Tag("consistent")]
     | Annotated[Training, Tag("training")]
     | Annotated[Progress, Tag("progress")]
     | Annotated[Loss, Tag("loss")]
+    | Annotated[ParametersInSync, Tag("parameters_in_sync")]
+    | Annotated[Throughput, Tag("throughput")]
+    | Annotated[Skew, Tag("skew")]
     | Annotated[Completed, Tag("completed")],
     Discriminator(check_kind),
 ]

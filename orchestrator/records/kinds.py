@@ -170,7 +170,7 @@ class Environment(_RankEvent):
 
     event: Literal["environment"]
     digests: Annotated[dict[ShortText, ShortText], Field(max_length=512)]
-    num_variables: Count | None = None
+    num_variables: Count
 
 
 class Parameters(_RankEvent):

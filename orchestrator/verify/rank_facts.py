@@ -8,9 +8,11 @@ first, because it is the same for every script.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orchestrator.playbook.health import MAX_MEASURED_STEPS
 from orchestrator.records import (
     CheckpointSaved,
     Environment,
@@ -32,7 +34,6 @@ from orchestrator.records import (
 
 LOSS_WINDOW = 5
 MAX_JOINS = 3
-MAX_STEP_TIMES = 256
 MAX_CHECKSUMS = 64
 MAX_VARIABLES = 4096
 MAX_LOSSES = 1_000
@@ -77,6 +78,25 @@ class Joins:
 
 
 @dataclass
+class Series:
+    """A sequence of numbers of which only the latest are kept, and how many there were."""
+
+    latest: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_MEASURED_STEPS))
+    count: int = 0
+
+    def extend(self, values: Iterable[float]) -> None:
+        """Take what comes next."""
+        for value in values:
+            self.latest.append(value)
+            self.count += 1
+
+    def after(self, first: int) -> tuple[float, ...]:
+        """What is kept of all but the first so many."""
+        forgotten = self.count - len(self.latest)
+        return tuple(self.latest)[max(0, first - forgotten) :]
+
+
+@dataclass
 class RankFacts:
     """What one rank has reported. Times are seconds since the epoch, by the engine's clock.
 
@@ -84,8 +104,12 @@ class RankFacts:
         phases: when each phase was first reported.
         name_error: why the master's name did not resolve when it was last tried; empty once it
             did.
-        step_times_s: durations of the latest steps: those that the probe measured, else those
-            that the script says.
+        environment: digests of the variables, as far as they have come; `num_variables` says of
+            how many, and is None until one came.
+        step_times_s: durations of the steps: those that the probe measured, else those that the
+            script says.
+        busy_s: how much of each step the rank was at work, where the probe could tell.
+        tokens_per_s: of the whole group, as the script says.
         checksums: `{step: checksum}` over all parameters, of the latest steps it was taken at.
         losses: `{step: loss}` of the first MAX_LOSSES steps.
     """
@@ -98,14 +122,16 @@ class RankFacts:
     rendezvous: RendezvousStarted | None = None
     name_error: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    num_variables: int | None = None
     last_step: int = 0
     last_step_at_s: float | None = None
     first_step_at_s: float | None = None
     milestone_at_s: float | None = None
     longest_gap_s: float = 0.0
     longest_gap_before: int = 0
-    step_times_s: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_STEP_TIMES))
-    tokens_per_s: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_STEP_TIMES))
+    step_times_s: Series = field(default_factory=Series)
+    busy_s: Series = field(default_factory=Series)
+    tokens_per_s: Series = field(default_factory=Series)
     checksums: dict[int, str] = field(default_factory=dict)
     losses: dict[int, float] = field(default_factory=dict)
     num_losses: int = 0
@@ -137,6 +163,11 @@ class RankFacts:
             joins.first[0][0] for joins in (self.probe_joins, self.script_joins) if joins.first
         ]
         return min(times, default=None)
+
+    @property
+    def knows_environment(self) -> bool:
+        """True when every part of the rank's environment has come."""
+        return self.num_variables is not None and len(self.environment) >= self.num_variables
 
     @property
     def phase(self) -> Phase | None:
@@ -185,13 +216,17 @@ class RankFacts:
 
     def _add_for_comparison(self, record: Record) -> None:
         match record:
-            case Environment(digests=digests):
-                if len(self.environment) + len(digests) <= MAX_VARIABLES:
-                    self.environment |= digests
+            case Environment():
+                self._add_environment(record)
             case Parameters():
                 self._add_checksum(record)
             case _:
                 pass  # MasterReached, StoreJoined: their phase is all; ProbeFault: the node's
+
+    def _add_environment(self, record: Environment) -> None:
+        if len(self.environment) + len(record.digests) <= MAX_VARIABLES:
+            self.environment |= record.digests
+        self.num_variables = record.num_variables
 
     def _add_step(self, at_s: float, record: Step, milestone: int) -> None:
         since = self.last_step_at_s or self.joined_at_s
@@ -209,13 +244,15 @@ class RankFacts:
     def _add_times(self, record: Step) -> None:
         if record.source == "probe" and not self._probe_times:
             self._probe_times = True
-            self.step_times_s.clear()
+            self.step_times_s = Series()
         if record.source == "probe":
             self.step_times_s.extend(record.times_s)
+            if len(record.busy_s) == len(record.times_s):
+                self.busy_s.extend(record.busy_s)
         elif not self._probe_times and _is_positive(record.step_time_s):
-            self.step_times_s.append(record.step_time_s or 0.0)
+            self.step_times_s.extend([record.step_time_s or 0.0])
         if _is_positive(record.tokens_per_s):
-            self.tokens_per_s.append(record.tokens_per_s or 0.0)
+            self.tokens_per_s.extend([record.tokens_per_s or 0.0])
 
     def _add_checksum(self, record: Parameters) -> None:
         self.checksums[record.step] = record.checksum

@@ -19,7 +19,7 @@ from orchestrator.playbook.rules.launch import (
     ENVIRONMENT,
     NODE_RANKS,
 )
-from orchestrator.playbook.rules.machine import CHECKS_ONCE, MEMORY, NETWORK
+from orchestrator.playbook.rules.machine import CHECKS_ONCE, MEMORY, NETWORK, THROUGHPUT
 from orchestrator.playbook.rules.sources import ENV_FILES, SECRETS, SECRETS_TARGET
 
 RULES: tuple[Rule, ...] = (
@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     NETWORK,
     *GPU_RULES,
     CHECKS_ONCE,
+    THROUGHPUT,
     STRICT_IMAGE,
     STRICT_NETWORK,
     STRICT_TMP,

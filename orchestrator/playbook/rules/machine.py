@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.playbook.health import Throughput
 from orchestrator.playbook.models import Playbook, Ranks
 from orchestrator.playbook.rules.base import Rule, Site
 from orchestrator.playbook.tree import Also, Complaint, Loc
@@ -62,6 +63,14 @@ def _checks_once(playbook: Playbook, _: Site) -> Iterator[Complaint]:
             yield Complaint(("health_checks", index), what, "remove one of the two", also=also)
 
 
+def _throughput(playbook: Playbook, _: Site) -> Iterator[Complaint]:
+    for index, check in enumerate(playbook.health_checks):
+        if isinstance(check, Throughput) and check.steps_per_s is check.tokens_per_s is None:
+            fix = "add steps_per_s, tokens_per_s or both"
+            yield Complaint(("health_checks", index), "throughput without a rate", fix)
+
+
 MEMORY = Rule(_memory, reads=(("ranks", "nodes"), ("ranks", "resources", "memory")))
 NETWORK = Rule(_network, reads=(("network", "name"),))
 CHECKS_ONCE = Rule(_checks_once)
+THROUGHPUT = Rule(_throughput)

@@ -6,10 +6,13 @@ is for now only: when the run is over, or its deadline has passed, nothing is pe
 
 from orchestrator.verify.checks.alive import check_alive
 from orchestrator.verify.checks.completed import check_completed
+from orchestrator.verify.checks.consistent import check_consistent
 from orchestrator.verify.checks.evaluation import JUDGES, evaluate
 from orchestrator.verify.checks.joined import check_joined
 from orchestrator.verify.checks.loss import check_loss
+from orchestrator.verify.checks.parameters import check_parameters_in_sync
 from orchestrator.verify.checks.run import Run
+from orchestrator.verify.checks.speed import check_skew, check_throughput
 from orchestrator.verify.checks.steps import check_progress, check_training
 from orchestrator.verify.results import CheckResult, Finding, Status
 
@@ -21,9 +24,13 @@ __all__ = [
     "Status",
     "check_alive",
     "check_completed",
+    "check_consistent",
     "check_joined",
     "check_loss",
+    "check_parameters_in_sync",
     "check_progress",
+    "check_skew",
+    "check_throughput",
     "check_training",
     "evaluate",
 ]

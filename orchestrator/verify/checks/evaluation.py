@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.playbook.health import Check, Completed, Joined, Loss, Progress, Training
+from orchestrator.playbook.health import (
+    Check,
+    Completed,
+    Consistent,
+    Joined,
+    Loss,
+    ParametersInSync,
+    Progress,
+    Skew,
+    Throughput,
+    Training,
+)
 from orchestrator.verify.checks.alive import check_alive
 from orchestrator.verify.checks.completed import check_completed
+from orchestrator.verify.checks.consistent import check_consistent
 from orchestrator.verify.checks.joined import check_joined
 from orchestrator.verify.checks.loss import check_loss
+from orchestrator.verify.checks.parameters import check_parameters_in_sync
 from orchestrator.verify.checks.run import Run
+from orchestrator.verify.checks.speed import check_skew, check_throughput
 from orchestrator.verify.checks.steps import check_progress, check_training
 from orchestrator.verify.results import CheckResult, Status
 
@@ -18,13 +32,17 @@ Judge = Callable[..., CheckResult]
 
 JUDGES: Mapping[type[Check], Judge] = {
     Joined: check_joined,
+    Consistent: check_consistent,
     Training: check_training,
     Progress: check_progress,
     Loss: check_loss,
+    ParametersInSync: check_parameters_in_sync,
+    Throughput: check_throughput,
+    Skew: check_skew,
     Completed: check_completed,
 }
 
-RESTS_ON_THE_JOIN = (Training, Progress, Loss)
+RESTS_ON_THE_JOIN = (Training, Progress, Loss, ParametersInSync, Throughput, Skew)
 """What says nothing of a run whose group never formed."""
 
 

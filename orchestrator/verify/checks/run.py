@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.state.observed import ObservedNode
@@ -37,6 +37,10 @@ class Run:
         times = [rank.joined_at_s for rank in self.facts.ranks.values()]
         return None if None in times else max(time for time in times if time is not None)
 
+    def deadline_s(self, within_s: float) -> float:
+        """So long after the join; after the start of the last node while there is none."""
+        return (self.joined_at_s or self.started_at_s) + within_s
+
     def is_silent(self, node_rank: int) -> bool:
         """True when nothing more will come from a node."""
         return self.facts.nodes[node_rank].has_ended
@@ -56,6 +60,11 @@ def rank_findings(
     return tuple(
         Finding(run.node_of(rank), rank, expected, found(facts)) for rank, facts in ranks.items()
     )
+
+
+def is_over(run: Run, ranks: Iterable[int], deadline_s: float) -> bool:
+    """True when nothing more is to be waited for: it is too late, or a rank's node has ended."""
+    return run.now_s > deadline_s or any(run.is_silent(run.node_of(rank)) for rank in ranks)
 
 
 def count(number: int, one: str, many: str = "") -> str:

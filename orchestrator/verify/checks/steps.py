@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from orchestrator.playbook.models import Progress, Training
 from orchestrator.state.observed import NodeStatus
-from orchestrator.verify.checks.run import Run, count, rank_findings
+from orchestrator.verify.checks.run import Run, count, is_over, rank_findings
 from orchestrator.verify.rank_facts import RankFacts
 from orchestrator.verify.results import CheckResult, Finding, Status
 
 
 def check_training(check: Training, run: Run) -> CheckResult:
     """Every rank has done `steps` optimizer steps within the time from the join."""
-    since = run.joined_at_s or run.started_at_s
-    deadline_s = since + check.within_s
+    deadline_s = run.deadline_s(check.within_s)
     late = {
         rank: facts
         for rank, facts in run.facts.ranks.items()
@@ -20,7 +19,7 @@ def check_training(check: Training, run: Run) -> CheckResult:
     }
     if not late:
         return CheckResult(check.kind, Status.OK, f"{count(check.steps, 'step')} on every rank")
-    if run.now_s <= deadline_s and not any(run.is_silent(run.node_of(rank)) for rank in late):
+    if not is_over(run, late, deadline_s):
         done = len(run.facts.ranks) - len(late)
         return CheckResult(
             check.kind, Status.PENDING, f"{done} of {len(run.facts.ranks)} ranks there"

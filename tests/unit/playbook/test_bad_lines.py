@@ -336,6 +336,12 @@ APPENDED: dict[str, list[str]] = {
     "health_checks: [progress: {within: 5s}]": [
         "7:28: health_checks[0].progress.within: unknown key; known: every"
     ],
+    "health_checks: [throughput: {warmup: 3}]": [
+        "7:17: health_checks[0]: throughput without a rate; add steps_per_s, tokens_per_s or both"
+    ],
+    "health_checks: [skew: {ratio: 1}]": [
+        "7:31: health_checks[0].skew.ratio: the number 1 is not above 1; use more than 1"
+    ],
     "health_checks: [joined, loss, joined: {within: 5s}]": [
         "7:31: health_checks[2]: the check joined is given twice; remove one of the two"
     ],

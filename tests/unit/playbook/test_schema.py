@@ -10,7 +10,7 @@ from orchestrator.playbook import schema
 from orchestrator.playbook.editable import TEMPLATE
 from orchestrator.playbook.fields import yaml_fields
 from orchestrator.playbook.language import Section
-from orchestrator.playbook.models import CHECKS, Playbook
+from orchestrator.playbook.models import CHECK_KINDS, CHECKS, Playbook
 from orchestrator.playbook.preamble import Preamble
 
 MAKE = "run: python -m orchestrator.playbook.schema docs/"
@@ -66,7 +66,7 @@ def test_durations_and_sizes_are_text_and_carry_their_default_so() -> None:
 
 def test_a_health_check_is_a_name_or_a_mapping_of_one_key() -> None:
     names, *mappings = schema.json_schema()["$defs"]["HealthCheck"]["anyOf"]
-    assert names["enum"] == ["joined", "training", "progress", "loss", "completed"]
+    assert names["enum"] == list(CHECK_KINDS)
     assert mappings == [
         {
             "type": "object",

@@ -15,3 +15,7 @@ def pending(name: str, why: str) -> CheckResult:
 
 def failed(name: str, why: str, *findings: Finding) -> CheckResult:
     return CheckResult(name, Status.FAILED, why, findings)
+
+
+def skipped(name: str, why: str) -> CheckResult:
+    return CheckResult(name, Status.SKIPPED, why)

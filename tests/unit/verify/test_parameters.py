@@ -1,0 +1,85 @@
+"""The check `parameters_in_sync`: checksums of all ranks, step by step."""
+
+from __future__ import annotations
+
+from orchestrator.playbook.health import ParametersInSync
+from orchestrator.verify.checks import CheckResult, Finding, check_parameters_in_sync
+from tests.unit.verify.results import failed, ok, pending, skipped
+from tests.unit.verify.story import Story
+
+IN_SYNC = "parameters_in_sync"
+
+
+def take(story: Story, rank: int, **checksums: str) -> None:
+    """A probe takes checksums, `s3="aa"` after step 3."""
+    for step, checksum in checksums.items():
+        number = int(step[1:])
+        story.probe(rank, number, "parameters", step=number, checksum=checksum, num_parameters=1000)
+
+
+def in_sync(story: Story, now_s: float = 10.0) -> CheckResult:
+    return check_parameters_in_sync(ParametersInSync(within_s=60.0), story.at(now_s))
+
+
+def joined(num_nodes: int = 2) -> Story:
+    story = Story(num_nodes)
+    story.join_all(1.0)
+    return story
+
+
+def test_checksums_that_are_equal_at_every_common_step() -> None:
+    story = joined()
+    take(story, 0, s1="aa", s2="bb", s3="cc")
+    take(story, 1, s1="aa", s2="bb")
+    assert in_sync(story) == ok(IN_SYNC, "equal on 2 ranks at 2 steps, the last one 2")
+
+
+def test_the_first_step_at_which_a_rank_has_drifted_is_told() -> None:
+    story = joined(3)
+    take(story, 0, s1="aa", s2="bb", s3="cc")
+    take(story, 1, s1="aa", s2="xx", s3="yy")
+    take(story, 2, s1="aa", s2="bb", s3="zz")
+    assert in_sync(story) == failed(
+        IN_SYNC,
+        "the ranks hold different parameters after step 2",
+        Finding(1, 1, "checksum bb after step 2, as on 2 ranks", "xx"),
+    )
+
+
+def test_steps_that_not_all_took_are_not_compared() -> None:
+    story = joined()
+    take(story, 0, s1="aa", s3="cc")
+    take(story, 1, s2="xx")
+    assert in_sync(story) == pending(IN_SYNC, "2 of 2 ranks took a checksum")
+    assert in_sync(story, now_s=61.1) == failed(
+        IN_SYNC,
+        "no step is common to all ranks",
+        Finding(0, 0, "a checksum after a step of all ranks", "the last one after step 3"),
+        Finding(1, 1, "a checksum after a step of all ranks", "the last one after step 2"),
+    )
+
+
+def test_a_rank_that_took_none() -> None:
+    story = joined()
+    take(story, 0, s1="aa")
+    assert in_sync(story) == pending(IN_SYNC, "1 of 2 ranks took a checksum")
+    story.end(1, 0)
+    assert in_sync(story) == failed(
+        IN_SYNC,
+        "1 of 2 ranks took no checksum",
+        Finding(1, 1, "a checksum over the parameters", "none"),
+    )
+
+
+def test_without_a_probe_nothing_is_compared() -> None:
+    assert in_sync(joined(), now_s=61.1) == skipped(IN_SYNC, "no probe took a checksum")
+
+
+def test_a_long_run_is_compared_at_its_latest_steps() -> None:
+    story = joined()
+    for rank in (0, 1):
+        for number in range(1, 201):
+            story.probe(
+                rank, number, "parameters", step=number, checksum=f"{number}", num_parameters=1
+            )
+    assert in_sync(story) == ok(IN_SYNC, "equal on 2 ranks at 64 steps, the last one 200")
