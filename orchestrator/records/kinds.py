@@ -96,12 +96,16 @@ class CheckpointSaved(_RankEvent):
 
 
 class RankFailed(_ProcessEvent):
-    """A rank ends with an exception. `traceback` holds its last lines, the innermost last."""
+    """A rank ends with an exception. `traceback` holds its last lines, the innermost last.
+
+    `thread` names the thread that ended so where it is not the main one: the rank may live on.
+    """
 
     event: Literal["rank_failed"]
     reason: str
     error_type: Text = ""
     traceback: str = ""
+    thread: ShortText = ""
 
 
 class TrainingFinished(_RankEvent):

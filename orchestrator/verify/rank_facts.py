@@ -184,7 +184,7 @@ class RankFacts:
                 joins.add(at_s, record)
             case Step():
                 self._add_step(at_s, record, milestone)
-            case RankFailed():
+            case RankFailed(thread=""):
                 if self.failed_at_s is None:
                     self.failure, self.failed_at_s = _reason(record), at_s
                     self.traceback = record.traceback[-4096:]

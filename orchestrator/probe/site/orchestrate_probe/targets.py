@@ -1,0 +1,45 @@
+"""Which modules are hooked as they are imported, and what is done then."""
+
+from __future__ import annotations
+
+import sys
+
+from .guarding import guarded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Callable
+
+    from .reporting import Reporter
+
+
+def hooks(reporter: Reporter) -> dict[str, Callable[[ModuleType], object]]:
+    """Map each module's name to what is to be done once it is there."""
+
+    @guarded("torch")
+    def torch_imported(torch: ModuleType) -> None:
+        from . import versions
+
+        reporter.torch = versions.of(torch)
+        reporter.send("torch_imported", **reporter.torch)
+        if "threading" in sys.modules and reporter.on_threading is not None:
+            reporter.on_threading(sys.modules["threading"])
+
+    @guarded("distributed")
+    def distributed_imported(distributed_c10d: ModuleType) -> None:
+        from . import joining
+
+        joining.hook(distributed_c10d, reporter)
+
+    @guarded("optimizer")
+    def optimizer_imported(optimizer: ModuleType) -> None:
+        from . import steps
+
+        steps.hook(optimizer, reporter)
+
+    return {
+        "torch": torch_imported,
+        "torch.distributed.distributed_c10d": distributed_imported,
+        "torch.optim.optimizer": optimizer_imported,
+    }
