@@ -8,6 +8,8 @@ loads most of the standard library, it may use what torch has loaded.
 
 from __future__ import annotations
 
+import os
+
 from . import reporting
 from .guarding import guarded
 
@@ -21,8 +23,11 @@ def start() -> None:
 
 @guarded("start")
 def _start(reporter: reporting.Reporter) -> None:
-    from . import ending, imports, interpreter, targets
+    from . import ending, imports, interpreter, native, stalls, targets
 
     interpreter.report(reporter)
     ending.watch(reporter)
+    reporter.watch = stalls.Watch(reporter, os.environ).begin
+    if reporter.speaks:
+        native.dump_on_signal(reporter.channel.fd)
     imports.watch(targets.hooks(reporter))

@@ -110,19 +110,20 @@ def _open(path: str, *, fallback: bool = True) -> tuple[int, bool]:
     """Open the channel. The second is False for what is shared with the script: its output."""
     try:
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-        return (_moved_up(os.open(path, flags)), True) if path else (_of_output(), False)
+        return (moved_up(os.open(path, flags)), True) if path else (_of_output(), False)
     except OSError:
         return (_of_output(), False) if fallback else (-1, True)
 
 
 def _of_output() -> int:
     try:
-        return _moved_up(os.dup(1))
+        return moved_up(os.dup(1))
     except OSError:
         return -1
 
 
-def _moved_up(fd: int) -> int:
+def moved_up(fd: int) -> int:
+    """Give a descriptor a high number if that can be, and not to what is executed."""
     try:
         import fcntl
 

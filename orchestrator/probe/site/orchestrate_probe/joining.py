@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 
 from . import environment, proof, rendezvous
 from .guarding import guarded
@@ -80,6 +81,7 @@ class _Joining:
 
     @guarded("proof")
     def _prove(self) -> None:
+        self._reporter.joined_s = time.perf_counter()
         result = proof.prove(self._c10d)
         self._reporter.rank = result["rank"]
         if not self._has_joined:

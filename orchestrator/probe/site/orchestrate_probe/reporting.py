@@ -35,7 +35,9 @@ class Reporter:
         torch: versions, once it is imported.
         num_steps: training steps that were counted.
         progressed_s: when an optimizer stepped last, by `time.perf_counter`.
+        joined_s: when the process group was there, by the same clock.
         flush: sends what is held back; called before any other record goes out.
+        watch: begins to look out for stalls; may be called more than once.
         on_threading: is to be told of the module once it is loaded.
     """
 
@@ -49,7 +51,9 @@ class Reporter:
         self.torch: dict[str, str] = {}
         self.num_steps = 0
         self.progressed_s = 0.0
+        self.joined_s = 0.0
         self.flush: Callable[[], None] | None = None
+        self.watch: Callable[[], None] | None = None
         self.on_threading: Callable[[ModuleType], None] | None = None
         self._num_dropped = 0
         self._faults: set[str] = set()
@@ -92,12 +96,15 @@ class Reporter:
             self.speaks = True
             interpreter.report(self)
             self.send("torch_imported", **self.torch)
+        if self.watch is not None:
+            self.watch()
 
     def become_child(self) -> None:
         """In a forked child: it is a helper, as far as one knows."""
         self.pid = os.getpid()
         self.speaks = False
         self.num_steps = 0
+        self.progressed_s = self.joined_s = 0.0
         self._faults = set()
         self.channel.forget()
 

@@ -7,8 +7,11 @@ iteration; where one of several steps more often than the others, its steps are 
 
 from __future__ import annotations
 
+import os
 import time
+from _thread import allocate_lock, get_ident
 
+from .channel import moved_up
 from .guarding import guarded
 
 TYPE_CHECKING = False
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 EVERY_S = 0.1
 """Records come no faster than this; what is between is summed up."""
 
-MAX_TIMES = 200
+MAX_BATCH = 100
 MAX_OPTIMIZERS = 100_000
 
 
@@ -38,12 +41,19 @@ class Steps:
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
+        self._lock = allocate_lock()
+        self._work = Work()
+        self._reset()
+        reporter.flush = self.flush
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
         self._seen: set[int] = set()
-        self._times_s: list[float] = []
+        self._batch: list[tuple[float, float]] = []  # how long each step took, and was busy
         self._last_s = 0.0  # when the last step was counted
         self._reported_s = float("-inf")
         self._num_reported = 0
-        reporter.flush = self.flush
+        self._lock = allocate_lock()
 
     @guarded("step")
     def stepped(self, optimizer: Any, _args: Any, _kwargs: Any) -> None:
@@ -54,22 +64,64 @@ class Steps:
             self._seen.add(id(optimizer))
             return
         self._seen = {id(optimizer)}
-        self._count(now_s)
-
-    def _count(self, now_s: float) -> None:
-        reporter = self._reporter
-        reporter.num_steps += 1
-        if self._last_s and len(self._times_s) < MAX_TIMES:
-            self._times_s.append(round(now_s - self._last_s, 6))
-        self._last_s = now_s
+        with self._lock:
+            self._count(now_s)
         if now_s - self._reported_s >= EVERY_S:
             self.flush()
 
+    def _count(self, now_s: float) -> None:
+        self._reporter.num_steps += 1
+        busy_s = self._work.since_last()
+        if self._last_s:
+            took_s = now_s - self._last_s
+            del self._batch[: max(len(self._batch) - MAX_BATCH + 1, 0)]
+            self._batch.append((round(took_s, 6), round(min(busy_s, took_s), 6)))
+        self._last_s = now_s
+
     def flush(self) -> None:
-        """Report what was counted since the last time."""
-        reporter = self._reporter
-        if reporter.num_steps == self._num_reported or reporter.rank is None:
+        """Report what was counted since the last time. The watch's thread does so as well."""
+        if not self._lock.acquire(False):
             return
-        self._num_reported, self._reported_s = reporter.num_steps, self._last_s
-        times_s, self._times_s = self._times_s, []
-        reporter.send("step", step=reporter.num_steps, times_s=times_s)
+        try:
+            step, batch = self._reporter.num_steps, self._batch
+            if step == self._num_reported or self._reporter.rank is None:
+                return
+            self._num_reported, self._reported_s, self._batch = step, self._last_s, []
+        finally:
+            self._lock.release()
+        times_s, busy_s = [took for took, _ in batch], [busy for _, busy in batch]
+        self._reporter.send("step", step=step, times_s=times_s, busy_s=busy_s)
+
+
+class Work:
+    """How long the thread that steps has been at work, or in line for a processor.
+
+    A thread that a limit on the node's processors holds back is in line, for which the
+    kernel keeps an account (`schedstat`); one that waits for its peers is not.
+    """
+
+    def __init__(self) -> None:
+        self._thread = 0
+        self._file = -1
+        self._last_s = 0.0
+
+    def since_last(self) -> float:
+        """Seconds since this was last asked; of no use the first time."""
+        if self._thread != get_ident():
+            self._open()
+        total_s = time.thread_time() + self._in_line_s()
+        passed_s, self._last_s = total_s - self._last_s, total_s
+        return max(passed_s, 0.0)
+
+    def _open(self) -> None:
+        self._thread = get_ident()
+        if self._file >= 0:
+            os.close(self._file)
+        try:
+            self._file = moved_up(os.open("/proc/thread-self/schedstat", os.O_RDONLY))
+        except OSError:  # a kernel that keeps none
+            self._file = -1
+
+    def _in_line_s(self) -> float:
+        # The first field, time at work, lags by a tick of the kernel; thread_time does not.
+        return int(os.pread(self._file, 100, 0).split()[1]) / 1e9 if self._file >= 0 else 0.0

@@ -25,6 +25,8 @@ def hooks(reporter: Reporter) -> dict[str, Callable[[ModuleType], object]]:
         reporter.send("torch_imported", **reporter.torch)
         if "threading" in sys.modules and reporter.on_threading is not None:
             reporter.on_threading(sys.modules["threading"])
+        if reporter.watch is not None:
+            reporter.watch()
 
     @guarded("distributed")
     def distributed_imported(distributed_c10d: ModuleType) -> None:

@@ -1,0 +1,157 @@
+"""stacks: sees from a thread that no step or no join came for too long, and says where it hangs.
+
+It speaks a moment before the check's own deadline, once for each stall, so that the answer
+is there when the check fails; and it sends what steps were counted but not yet reported.
+The thread is never there while the script forks: it stops before and starts again after,
+so that a child has none of its locks to trip over.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from _thread import allocate_lock, get_ident, start_new_thread
+
+from . import stacks
+from .channel import ENV_CHANNEL
+from .guarding import guarded
+from .native import Timer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _thread import LockType
+    from typing import Mapping
+
+    from .reporting import Reporter
+
+ENV_JOIN_S = "ORCHESTRATE_PROBE_JOIN_S"
+ENV_HANG_S = "ORCHESTRATE_PROBE_HANG_S"
+
+NAP_S = 0.5
+STOP_WITHIN_S = 0.02
+
+
+class Watch:
+    """Watches this process's progress from a thread."""
+
+    def __init__(self, reporter: Reporter, environ: Mapping[str, str]) -> None:
+        self._reporter = reporter
+        self._join_s = _seconds(environ.get(ENV_JOIN_S, ""))
+        self._hang_s = _seconds(environ.get(ENV_HANG_S, ""))
+        self._main = get_ident()
+        self._started_s = time.perf_counter() - _node_age_s(environ)
+        self._said_for = -1.0  # the progress after which the latest stall was reported
+        self._wake = allocate_lock()
+        self._gone = allocate_lock()
+        self._is_running = False
+        limited = self._join_s or self._hang_s
+        self._timer = Timer(reporter.channel.fd) if limited and reporter.speaks else None
+        os.register_at_fork(
+            before=self._stop, after_in_parent=self._restart, after_in_child=self._drop
+        )
+
+    def begin(self) -> None:
+        """Start watching, if this is a process that reports and it has not begun."""
+        if self._reporter.speaks and not self._is_running:
+            self._is_running = True
+            self._start()
+
+    def _start(self) -> None:
+        self._wake, self._gone = allocate_lock(), allocate_lock()
+        self._wake.acquire()
+        self._gone.acquire()
+        start_new_thread(self._run, (self._wake, self._gone))
+
+    def _stop(self) -> None:
+        if self._is_running:
+            self._wake.release()
+            self._gone.acquire(timeout=STOP_WITHIN_S)
+        if self._timer is not None:
+            self._timer.stop()
+
+    def _restart(self) -> None:
+        if self._is_running:
+            self._start()
+
+    def _drop(self) -> None:
+        self._is_running = False
+        self._main = get_ident()
+
+    def _run(self, wake: LockType, gone: LockType) -> None:
+        self._watch(wake)
+        gone.release()
+
+    @guarded("stall watch")
+    def _watch(self, wake: LockType) -> None:
+        nap_s = 0.0
+        while not wake.acquire(timeout=nap_s):
+            now_s = time.perf_counter()
+            since_s, deadline_s = self._deadline()
+            if now_s >= deadline_s:
+                self._report(since_s, now_s)
+                deadline_s = float("inf")
+            elif self._reporter.flush is not None:
+                self._reporter.flush()
+            nap_s = min(NAP_S, max(deadline_s - now_s, 0.001))
+            self._push_timer(deadline_s - now_s)
+
+    def _deadline(self) -> tuple[float, float]:
+        """Since when nothing has moved, and until when something must; never, if that is inf."""
+        since_s = max(self._reporter.joined_s, self._reporter.progressed_s)
+        limit_s = self._hang_s
+        if not since_s:
+            since_s, limit_s = self._started_s, self._join_s
+        if not limit_s or since_s == self._said_for:
+            return since_s, float("inf")
+        return since_s, since_s + limit_s - _margin_s(limit_s)
+
+    def _report(self, since_s: float, now_s: float) -> None:
+        self._said_for = since_s
+        call, threads = stacks.of_threads(self._main, get_ident())
+        self._reporter.send(
+            "stacks",
+            waited_s=round(now_s - since_s, 3),
+            last_step=self._reporter.num_steps,
+            call=call,
+            threads=threads,
+        )
+
+    def _push_timer(self, left_s: float) -> None:
+        """Have faulthandler speak halfway between our own deadline and the check's.
+
+        With nothing to wait for it stands by as well: the next step may be the one in which
+        this thread does not get to run.
+        """
+        if self._timer is not None:
+            limit_s = self._hang_s or self._join_s
+            left_s = left_s if left_s < float("inf") else NAP_S + limit_s
+            self._timer.push(left_s + _margin_s(limit_s) / 2)
+
+
+def _margin_s(limit_s: float) -> float:
+    return min(2.0, limit_s / 5)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return 0.0
+    return seconds if 0 < seconds < float("inf") else 0.0
+
+
+def _node_age_s(environ: Mapping[str, str]) -> float:
+    """How long this node has run: its first process is the one whose output is the channel.
+
+    Deadlines count from there, and a node may do much before it comes to this interpreter.
+    """
+    parts = environ.get(ENV_CHANNEL, "").split("/")
+    if parts[:2] != ["", "proc"] or not parts[2].isdigit():
+        return 0.0
+    try:
+        with open(f"/proc/{parts[2]}/stat", encoding="ascii", errors="replace") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return max(age_s, 0.0)
