@@ -1,7 +1,7 @@
 """Playbook and engine in, plan out: the half of apply that changes nothing.
 
 Looking at an engine and deciding what to do is the same for `plan`, for `apply` and for a
-plan that was kept in a file.
+plan that was kept in a file. What judges a run is imported when there is one to judge.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.devices import refuse_collisions, with_gpus
 from orchestrator.engines.base import Engine, Query
 from orchestrator.events import Sink
 from orchestrator.gpus.inventory import Inventory, read_inventory
-from orchestrator.images.recipe import inputs_digest
-from orchestrator.plans.file import Basis, PlanFile, plan_file, refuse_what_moved
 from orchestrator.plans.plan import Plan
 from orchestrator.plans.planner import make_plan
 from orchestrator.playbook.loaded import LoadedPlaybook
@@ -26,7 +25,11 @@ from orchestrator.playbook.outside import take
 from orchestrator.resolve import build_recipe, resolve
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode, ObservedState
-from orchestrator.watch import Judgement, Watched, judge_kept_logs
+
+if TYPE_CHECKING:
+    from orchestrator.images.recipe import BuildRecipe
+    from orchestrator.plans.file import PlanFile
+    from orchestrator.watch import Judgement, Watched
 
 
 def new_run_id() -> str:
@@ -68,6 +71,8 @@ def decide(request: Request, desired: DesiredState) -> Decision:
     """
     decision = _decide(request, desired)
     if request.expected is not None:
+        from orchestrator.plans.file import refuse_what_moved
+
         refuse_what_moved(request.expected, kept_plan(request, decision))
     return decision
 
@@ -94,6 +99,8 @@ def _decide_for(request: Request, desired: DesiredState, observed: ObservedState
     plan = make_plan(desired, observed, rerun=request.rerun, in_place=in_place)
     if plan.start_nodes or any(node.is_active for node in observed.nodes):
         return Decision(desired, observed, plan)
+    from orchestrator.watch import judge_kept_logs
+
     judgement = judge_kept_logs(watched(request, desired), observed.nodes)
     if judgement.holds:
         return Decision(desired, observed, plan, judgement)
@@ -103,6 +110,8 @@ def _decide_for(request: Request, desired: DesiredState, observed: ObservedState
 
 def kept_plan(request: Request, decision: Decision) -> PlanFile:
     """What a plan file says of a decision."""
+    from orchestrator.plans.file import Basis, plan_file
+
     playbook, traits = request.loaded.playbook, request.engine.traits
     asked = (playbook.health_checks, playbook.restarts, playbook.on_failure)
     basis = Basis(
@@ -124,10 +133,16 @@ def desired_state(request: Request) -> DesiredState:
     return resolve(
         request.loaded,
         traits,
-        build_inputs=inputs_digest(recipe) if recipe else None,
+        build_inputs=_inputs_digest(recipe) if recipe else None,
         writer=f"{os.getuid()}:{os.getgid()}",
         taken=take(request.loaded, os.environ),
     )
+
+
+def _inputs_digest(recipe: BuildRecipe) -> str:
+    from orchestrator.images.recipe import inputs_digest
+
+    return inputs_digest(recipe)
 
 
 def query_for(desired: DesiredState) -> Query:
@@ -144,4 +159,6 @@ def query_for(desired: DesiredState) -> Query:
 
 def watched(request: Request, desired: DesiredState, sink: Sink = lambda _: None) -> Watched:
     """What of a request the checks need."""
+    from orchestrator.watch import Watched
+
     return Watched(request.engine, desired, request.loaded.playbook.health_checks, sink)

@@ -37,6 +37,9 @@ Batched = TypeVar("Batched", RemoveNode, StartNode)
 STOP_GRACE_S = 5.0
 """Between SIGTERM and SIGKILL: a rank has this long to flush its checkpoint."""
 
+FAILED_GRACE_S = 1.0
+"""A gang with a dead rank cannot save a common checkpoint any more: it is given little time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Execution:

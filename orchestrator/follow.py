@@ -9,14 +9,11 @@ from typing import Literal
 
 from orchestrator.archive import save_logs
 from orchestrator.events import GangRestarted, GangStopped, RestartDecided
-from orchestrator.executor import Execution, execute, stop_gang
+from orchestrator.executor import FAILED_GRACE_S, Execution, execute, stop_gang
 from orchestrator.playbook.models import Restarts
 from orchestrator.restarts import Restart, next_restart, restart_plan
 from orchestrator.state.desired import RunIdentity
 from orchestrator.watch import Judgement, Watched, watch
-
-FAILED_GRACE_S = 1.0
-"""A gang with a dead rank cannot save a common checkpoint any more: it is given little time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.devices import backend, gpu_demand, gpu_env, memlock_bytes
 from orchestrator.errors import Fault, InvalidPlaybook
-from orchestrator.images.recipe import BuildRecipe
 from orchestrator.launcher import under_torchrun
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.models import PerNode, Playbook, Ranks, Resources
@@ -21,6 +21,9 @@ from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
 from orchestrator.state.labels import ENV_SECRETS_DIR, SECRETS_FOLDER
 from orchestrator.state.spec import Limits, Mount, NodeSpec, Secret, sorted_env
 from orchestrator.state.traits import EngineTraits
+
+if TYPE_CHECKING:
+    from orchestrator.images.recipe import BuildRecipe
 
 DEFAULT_SHM_BYTES = 1024**3
 """Docker's own 64 MB are too small for NCCL and DataLoader workers; unused pages cost nothing."""
@@ -34,6 +37,8 @@ def build_recipe(loaded: LoadedPlaybook) -> BuildRecipe | None:
     build = loaded.playbook.image.build
     if build is None:
         return None
+    from orchestrator.images.recipe import BuildRecipe
+
     context = (loaded.folder / build.context).resolve()
     return BuildRecipe(
         tag=loaded.playbook.image.tag,

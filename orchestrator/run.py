@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrator.archive import run_folder
 from orchestrator.deciding import (
@@ -29,15 +30,17 @@ from orchestrator.events import (
     PlanMade,
     Sink,
 )
-from orchestrator.executor import Execution, execute, stop_gang
-from orchestrator.follow import FAILED_GRACE_S, Course, Followed, follow
+from orchestrator.executor import FAILED_GRACE_S, Execution, execute, stop_gang
 from orchestrator.lock import project_lock
 from orchestrator.plans.drift import remaining_differences
 from orchestrator.plans.plan import Plan, PullImage
-from orchestrator.restarts import Restart
 from orchestrator.state.desired import DesiredState, RunIdentity
 from orchestrator.state.observed import COMMAND_CODES
-from orchestrator.watch import Judgement, judge_kept_logs
+
+if TYPE_CHECKING:
+    from orchestrator.follow import Followed
+    from orchestrator.restarts import Restart
+    from orchestrator.watch import Judgement
 
 __all__ = [
     "Decision",
@@ -111,6 +114,8 @@ def plan(request: Request) -> Decision:
 
 def verify(request: Request) -> Judgement:
     """Judge the run that is there by what its nodes have written so far."""
+    from orchestrator.watch import judge_kept_logs
+
     desired = desired_state(request)
     nodes = request.engine.observe_nodes(desired.project)
     if not nodes:
@@ -176,6 +181,8 @@ def _identity(request: Request, desired: DesiredState, restart_count: int = 0) -
 
 
 def _follow(request: Request, desired: DesiredState, sink: Sink) -> Followed:
+    from orchestrator.follow import Course, follow
+
     playbook = request.loaded.playbook
     return follow(
         Course(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.choose import EngineName, engine_for, state_folder
 from orchestrator.commands.planning import open_source
@@ -18,10 +18,10 @@ from orchestrator.playbook.given import NOTHING, Given
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.loader import load
 from orchestrator.redaction import redacted
-from orchestrator.restarts import first_cause
 from orchestrator.run import Outcome, Request, apply, verify
-from orchestrator.teardown import left_in_place
-from orchestrator.verify.checks import CheckResult
+
+if TYPE_CHECKING:
+    from orchestrator.verify.results import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
         _say_recap(console, loaded, engine, None)
         raise
     except Interrupted as exc:
+        from orchestrator.teardown import left_in_place
+
         exc.left = left_in_place(engine, loaded.playbook.name)
         raise
     _conclude(console, loaded, engine, outcome)
@@ -91,7 +93,11 @@ def _conclude(console: Console, loaded: LoadedPlaybook, engine: Engine, outcome:
 def _cause(outcome: Outcome) -> str:
     """What failed first in the last attempt; empty when nothing did."""
     judgement = outcome.judgement
-    return first_cause(judgement.results, judgement.run) if judgement else ""
+    if judgement is None:
+        return ""
+    from orchestrator.restarts import first_cause
+
+    return first_cause(judgement.results, judgement.run)
 
 
 def _say_recap(
