@@ -16,9 +16,9 @@ from threading import Event
 
 from orchestrator.engines.base import Engine, Query
 from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.command_reader import CliReader
 from orchestrator.engines.docker.endpoint import by_command, make_ways
 from orchestrator.engines.docker.engine import DockerEngine
-from orchestrator.engines.docker.reading import CliReader
 from orchestrator.engines.docker.socket_reader import SocketReader
 from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.executor import Execution, execute

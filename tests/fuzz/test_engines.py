@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from orchestrator.engines.base import Query
-from orchestrator.engines.docker.changing import CliChanger
 from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.command_changer import CliChanger
 from orchestrator.engines.docker.endpoint import Ways
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.local.engine import LocalEngine

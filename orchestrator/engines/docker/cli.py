@@ -1,6 +1,6 @@
 """The docker command line with a deadline on every call and its texts mapped to types.
 
-python-on-whales renders the arguments of what has many (see `changing.py`); this module
+python-on-whales renders the arguments of what has many (see `command_changer.py`); this module
 serves what it cannot do: one `docker inspect` for many objects, output that is not
 UTF-8, and calls that must not outlive their deadline.
 """

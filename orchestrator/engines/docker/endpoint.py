@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.engines.docker.changing import Changer, CliChanger
+from orchestrator.engines.docker.changing import Changer
 from orchestrator.engines.docker.cli import DockerCli
 from orchestrator.engines.docker.deadlines import Deadlines
-from orchestrator.engines.docker.reading import CliReader, Reader
-from orchestrator.engines.docker.socket_changer import SocketChanger
-from orchestrator.engines.docker.socket_reader import SocketReader
+from orchestrator.engines.docker.reading import Reader
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
@@ -33,6 +31,10 @@ class Ways:
 
 def by_socket(path: Path, deadlines: Deadlines) -> Ways:
     """Over the engine's own socket."""
+    # One of the two ways is used in a run, and each is imported by who goes it.
+    from orchestrator.engines.docker.socket_changer import SocketChanger
+    from orchestrator.engines.docker.socket_reader import SocketReader
+
     platform = os.environ.get("DOCKER_DEFAULT_PLATFORM", "")
     changer = SocketChanger(path, deadlines=deadlines, platform=platform)
     return Ways(SocketReader(path, deadlines=deadlines), changer)
@@ -40,6 +42,9 @@ def by_socket(path: Path, deadlines: Deadlines) -> Ways:
 
 def by_command(cli: DockerCli) -> Ways:
     """Through the `docker` command."""
+    from orchestrator.engines.docker.command_changer import CliChanger
+    from orchestrator.engines.docker.command_reader import CliReader
+
     return Ways(CliReader(cli), CliChanger(cli))
 
 

@@ -2,7 +2,8 @@
 
 A question costs a fraction of a millisecond here and 20 through a `docker` process, and a
 log that is followed costs a file descriptor instead of 30 MB. The paths bear no version, so
-that the engine answers with the newest that it knows.
+that the engine answers with the newest that it knows. What takes logs apart is imported by
+who reads one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from orchestrator.engines.base import OnLog
-from orchestrator.engines.docker import socket_logs
 from orchestrator.engines.docker.cli import DEFAULT_DEADLINES, parse_objects
 from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.reading import Filter, Json
@@ -76,11 +76,15 @@ class SocketReader:
 
     def follow_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog, stop: Event) -> None:
         """See `Engine.follow_logs`: a connection per node."""
+        from orchestrator.engines.docker import socket_logs
+
         bulk_s = self._deadlines.bulk_s
         socket_logs.follow(self._errand("following logs"), nodes, on_log, stop, bulk_s=bulk_s)
 
     def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
         """See `Engine.read_logs`."""
+        from orchestrator.engines.docker import socket_logs
+
         for node in nodes:
             socket_logs.read(self._log_errand(node), node, on_log)
             if not node.is_active:
@@ -88,6 +92,8 @@ class SocketReader:
 
     def copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
         """See `Reader.copy_log`."""
+        from orchestrator.engines.docker import socket_logs
+
         socket_logs.copy(self._log_errand(node), node, file)
 
     def _errand(self, doing: str) -> Errand:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engines.docker.changing import CliChanger
 from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.command_changer import CliChanger
+from orchestrator.engines.docker.command_reader import CliReader
 from orchestrator.engines.docker.endpoint import endpoint, make_ways, socket_path
-from orchestrator.engines.docker.reading import CliReader
 from orchestrator.engines.docker.socket_changer import SocketChanger
 from orchestrator.engines.docker.socket_reader import SocketReader
 

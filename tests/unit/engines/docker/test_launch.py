@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.command_reader import CliReader
 from orchestrator.engines.docker.creation import Creation
 from orchestrator.engines.docker.endpoint import Ways
 from orchestrator.engines.docker.engine import DockerEngine
-from orchestrator.engines.docker.reading import CliReader
 from orchestrator.errors import ImageUnavailable
 from orchestrator.state.desired import NetworkSpec, RunIdentity
 from tests.unit.fakes import desired_state
