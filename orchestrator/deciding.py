@@ -9,22 +9,25 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.devices import refuse_collisions, with_gpus
 from orchestrator.engines.base import Engine, Query
+from orchestrator.errors import NameTaken
 from orchestrator.events import Sink
 from orchestrator.gpus.inventory import Inventory, read_inventory
 from orchestrator.plans.plan import Plan
 from orchestrator.plans.planner import make_plan
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.outside import take
+from orchestrator.reference import reference_of
 from orchestrator.resolve import build_recipe, resolve
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode, ObservedState
+from orchestrator.state.reference import is_reference
 
 if TYPE_CHECKING:
     from orchestrator.images.recipe import BuildRecipe
@@ -78,14 +81,22 @@ def decide(request: Request, desired: DesiredState) -> Decision:
 
 
 def _decide(request: Request, desired: DesiredState) -> Decision:
+    desired, observed, others = _look(request, desired)
+    decision = _decide_for(request, desired, observed)
+    if desired.gpus is not None:
+        refuse_collisions(desired, (action.node for action in decision.plan.start_nodes), others)
+    return decision
+
+
+def _look(
+    request: Request, desired: DesiredState
+) -> tuple[DesiredState, ObservedState, tuple[ObservedNode, ...]]:
+    """What is asked for, GPUs chosen; what there is of it; and the nodes of others, for GPUs."""
     observed = request.engine.observe(query_for(desired))
     if desired.gpus is None:
-        return _decide_for(request, desired, observed)
+        return desired, observed, ()
     others = _other_nodes(request.engine, desired.project)
-    desired = with_gpus(desired, request.inventory(), observed.nodes, others)
-    decision = _decide_for(request, desired, observed)
-    refuse_collisions(desired, (action.node for action in decision.plan.start_nodes), others)
-    return decision
+    return with_gpus(desired, request.inventory(), observed.nodes, others), observed, others
 
 
 def _other_nodes(engine: Engine, project: str) -> tuple[ObservedNode, ...]:
@@ -161,4 +172,36 @@ def watched(request: Request, desired: DesiredState, sink: Sink = lambda _: None
     """What of a request the checks need."""
     from orchestrator.watch import Watched
 
-    return Watched(request.engine, desired, request.loaded.playbook.health_checks, sink)
+    checks = request.loaded.playbook.health_checks
+    return Watched(request.engine, desired, checks, sink, reference=kept_reference(request))
+
+
+def reference_request(request: Request) -> Request | None:
+    """The run in a single process that losses are compared with; None where no check asks."""
+    loaded = reference_of(request.loaded)
+    return replace(request, loaded=loaded, expected=None) if loaded else None
+
+
+def kept_reference(request: Request) -> Mapping[int, float] | None:
+    """`{step: loss}` of the reference run, as far as it is there, ended well and is as asked for.
+
+    None where it is not asked for, or has yet to be made.
+    """
+    reference = reference_request(request)
+    if reference is None:
+        return None
+    refuse_a_namesake(reference)
+    desired, observed, _ = _look(reference, desired_state(reference))
+    decision = _decide_for(replace(reference, rerun=False), desired, observed)
+    return decision.judgement.run.facts.ranks[0].losses if decision.judgement else None
+
+
+def refuse_a_namesake(reference: Request) -> None:
+    """Raise NameTaken where a user's own project is called as the reference run must be."""
+    name = reference.loaded.playbook.name
+    for summary in reference.engine.projects():
+        if summary.name == name and summary.is_mine and not is_reference(summary.playbook):
+            raise NameTaken(
+                f"the run in a single process must be project {name}, which is another playbook's",
+                fix=f"`orchestrate destroy {name}`, or rename one of the two",
+            )

@@ -108,6 +108,23 @@ class GangRestarted:
     took_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceStarted:
+    """The command is run once in a single process, as what losses are compared with."""
+
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRan:
+    """The run in a single process is there; `failure` says why it is of no use, if so."""
+
+    project: str
+    was_kept: bool
+    failure: str
+    took_s: float
+
+
 Event = (
     PlanMade
     | ActionStarted
@@ -121,6 +138,8 @@ Event = (
     | GangStopped
     | RestartDecided
     | GangRestarted
+    | ReferenceStarted
+    | ReferenceRan
 )
 
 Sink = Callable[[Event], None]

@@ -7,7 +7,7 @@ playbook.yaml -> Playbook -> DesiredState + ObservedState -> Plan -> Engine
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.archive import run_folder
@@ -18,6 +18,8 @@ from orchestrator.deciding import (
     desired_state,
     new_run_id,
     query_for,
+    reference_request,
+    refuse_a_namesake,
     watched,
 )
 from orchestrator.engines.base import Query
@@ -27,13 +29,17 @@ from orchestrator.events import (
     ActionFailed,
     ActionProgressed,
     ActionStarted,
+    Event,
     PlanMade,
+    ReferenceRan,
+    ReferenceStarted,
     Sink,
+    StillWaiting,
 )
 from orchestrator.executor import FAILED_GRACE_S, Execution, execute, stop_gang
 from orchestrator.lock import project_lock
 from orchestrator.plans.drift import remaining_differences
-from orchestrator.plans.plan import Plan, PullImage
+from orchestrator.plans.plan import BuildImage, Plan, PullImage
 from orchestrator.state.desired import DesiredState, RunIdentity
 from orchestrator.state.observed import COMMAND_CODES
 
@@ -90,6 +96,9 @@ def apply(request: Request, sink: Sink) -> Outcome:
         desired = desired_state(request)
         _refresh_image(request, desired, sink)
         decision = decide(request, desired)
+        if _run_reference(request, decision, sink):
+            # The image may have been made for it: looked at anew, and no plan kept knows of that.
+            decision = decide(replace(request, expected=None), desired)
         try:
             _carry_out(request, decision, sink)
         except NameTaken:
@@ -129,6 +138,34 @@ def verify(request: Request) -> Judgement:
 def _carry_out(request: Request, decision: Decision, sink: Sink) -> None:
     sink(PlanMade(decision.plan))
     execute(decision.plan, Execution(request.engine, _identity(request, decision.desired), sink))
+
+
+def _run_reference(request: Request, decision: Decision, sink: Sink) -> bool:
+    """Bring the run in a single process to what is asked of it; True when that took doing.
+
+    Where that fails the gang is run all the same: the check that needs it says that it is missing.
+    """
+    reference = reference_request(request)
+    if reference is None or request.detach or decision.judgement is not None:
+        return False
+    refuse_a_namesake(reference)
+    outcome = apply(reference, lambda event: _tell_of_reference(reference, event, sink))
+    judged = outcome.judgement
+    failure = judged.failure if judged else ""
+    name = reference.loaded.playbook.name
+    sink(ReferenceRan(name, outcome.plan.is_empty, failure, outcome.took_s))
+    return not outcome.plan.is_empty
+
+
+def _tell_of_reference(reference: Request, event: Event, sink: Sink) -> None:
+    """Of that run, tell that it began, and what takes long."""
+    match event:
+        case PlanMade(plan) if not plan.is_empty:
+            sink(ReferenceStarted(reference.loaded.playbook.name))
+        case ActionStarted(BuildImage() | PullImage()) | ActionProgressed() | StillWaiting():
+            sink(event)
+        case _:
+            pass
 
 
 def _require_arrival(request: Request, desired: DesiredState) -> None:

@@ -20,6 +20,7 @@ from orchestrator.plans.plan import Plan
 from orchestrator.plans.planner import make_destroy_plan, refuse_rivals
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.observed import ProjectSummary
+from orchestrator.state.reference import MARK, is_reference, reference_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,20 @@ def candidates(engines: Sequence[Engine], target: str | None) -> tuple[Placed, .
         target: as for `select`.
     """
     if target is not None and not is_path(target):
-        return tuple(Placed(engine, ProjectSummary(target)) for engine in engines)
+        named = tuple(Placed(engine, ProjectSummary(target)) for engine in engines)
+        return named + _references_of(find_projects(engines), target)
     return select(find_projects(engines), target)
+
+
+def _references_of(found: Sequence[Placed], project: str) -> tuple[Placed, ...]:
+    """The runs in a single process that were made for a project; they go with it."""
+    return tuple(
+        placed
+        for placed in found
+        if placed.summary.name == reference_name(project)
+        and is_reference(placed.summary.playbook)
+        and placed.summary.is_mine
+    )
 
 
 def select(found: Sequence[Placed], target: str | None) -> tuple[Placed, ...]:
@@ -72,7 +85,7 @@ def select(found: Sequence[Placed], target: str | None) -> tuple[Placed, ...]:
     if target is None:
         found = [placed for placed in found if placed.summary.is_mine]
         names = {placed.summary.name for placed in found}
-        if len(names) > 1:
+        if len({_with_its_reference(placed.summary) for placed in found}) > 1:
             listed = ", ".join(str(placed) for placed in found)
             raise NoSuchProject(
                 f"there are {len(names)} projects here: {listed}",
@@ -81,8 +94,15 @@ def select(found: Sequence[Placed], target: str | None) -> tuple[Placed, ...]:
         return tuple(found)
     if is_path(target):
         path = str(Path(target).absolute().resolve())
-        return tuple(placed for placed in found if placed.summary.playbook == path)
+        return tuple(
+            placed for placed in found if placed.summary.playbook.removesuffix(MARK) == path
+        )
     return tuple(placed for placed in found if placed.summary.name == target)
+
+
+def _with_its_reference(summary: ProjectSummary) -> str:
+    """The same for a project and for the run in a single process that was made for it."""
+    return summary.name if is_reference(summary.playbook) else reference_name(summary.name)
 
 
 def is_path(target: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -57,13 +57,14 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What to watch, and where to tell of it."""
+    """What to watch, and where to tell of it; `reference` as in `Run`."""
 
     engine: Engine
     desired: DesiredState
     checks: tuple[Check, ...]
     sink: Sink
     clock: Clock = time.time
+    reference: Mapping[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def judge_kept_logs(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgem
     watched.engine.read_logs(nodes, facts.add)
     if not any(node.is_active for node in nodes):
         facts.finish()
-    run = Run(facts, nodes, watched.clock())
+    run = Run(facts, nodes, watched.clock(), watched.reference)
     return Judgement(_concluded(evaluate(watched.checks, run)), run)
 
 
@@ -167,7 +168,7 @@ class _Watcher:
         while True:
             hint = self._take(arrivals)
             self._refresh(at_once=hint)
-            run = Run(self.facts, self.nodes, self.watched.clock())
+            run = Run(self.facts, self.nodes, self.watched.clock(), self.watched.reference)
             results = evaluate(self.watched.checks, run)
             self._tell_of_checks(result for result in results if result.status is Status.OK)
             if not _is_settled(results):

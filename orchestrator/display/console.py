@@ -22,6 +22,8 @@ from orchestrator.events import (
     NodeEnded,
     NodeSpoke,
     PlanMade,
+    ReferenceRan,
+    ReferenceStarted,
     RestartDecided,
     StillWaiting,
 )
@@ -41,6 +43,8 @@ COLOURS = {"green": 32, "yellow": 33, "red": 31, "cyan": 36, "dim": 2, "bold": 1
 STATUS_COLOUR = {"ok": "green", "failed": "red", "skipped": "cyan", "pending": "dim"}
 RANK_COLOURS = (36, 35, 34, 33, 32, 96, 95, 94)
 SIGN_COLOUR = {"+": "green", "-/+": "yellow", "~": "yellow", "-": "red", "=": "dim", "!": "cyan"}
+
+ALONE = "run in a single process, for comparison:"
 
 
 class Console:
@@ -97,7 +101,9 @@ class Console:
         | StillWaiting
         | GangStopped
         | RestartDecided
-        | GangRestarted,
+        | GangRestarted
+        | ReferenceStarted
+        | ReferenceRan,
     ) -> None:
         match event:
             case NodeSpoke(_, line):
@@ -114,6 +120,13 @@ class Console:
                 self.say(self._paint("dim", f"waiting: {names}  {waited_s:.0f} s"))
             case GangStopped(names, took_s):
                 self._task("stopped", "yellow", f"{', '.join(names)}  {took_s:.1f} s")
+            case _:
+                self._tell_of_runs(event)
+
+    def _tell_of_runs(
+        self, event: RestartDecided | GangRestarted | ReferenceStarted | ReferenceRan
+    ) -> None:
+        match event:
             case RestartDecided(restart, delay_s):
                 when = f" in {delay_s:g} s" if delay_s else ""
                 self._task(
@@ -122,6 +135,13 @@ class Console:
             case GangRestarted(restart, run_id, took_s):
                 text = f"restart gang, {_numbered(restart)}, as run {run_id}  {took_s:.1f} s"
                 self._task("changed", "yellow", text)
+            case ReferenceStarted(project):
+                self._task("doing", "dim", f"{ALONE} {project}")
+            case ReferenceRan(project, failure=failure) if failure:
+                self._task("failed", "red", f"{ALONE} {project}: {printable(failure)}")
+            case ReferenceRan(project, was_kept, took_s=took_s):
+                status, colour = ("ok", "green") if was_kept else ("changed", "yellow")
+                self._task(status, colour, f"{ALONE} {project}  {took_s:.1f} s")
             case _:
                 assert_never(event)
 

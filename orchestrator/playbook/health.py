@@ -6,7 +6,7 @@ defaults (`- joined`).
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -84,7 +84,7 @@ class Progress(Check):
 
 
 class Loss(Check):
-    """The loss that the ranks report is sane."""
+    """The loss that the ranks report is sane, falls, or is that of a run in a single process."""
 
     kind: ClassVar[str] = "loss"
 
@@ -98,6 +98,34 @@ class Loss(Check):
         description="Whether the loss must have fallen by the end of the run. Leave it false for "
         "runs of a few steps, where noise is larger than learning.",
         examples=[True],
+    )
+    below: float | None = Field(
+        default=None,
+        description="What the loss must be below at the end of the run, as the mean over its last "
+        "five steps.",
+        examples=[3.5],
+    )
+    matches: Literal["nothing", "single-process"] = Field(
+        default="nothing",
+        description="`single-process`: the same command is run once in one process, before the "
+        "gang, and rank 0's loss must be equal to it step by step. The command must use the same "
+        "seed and global batch in both. That run is kept until its spec or image changes.",
+        examples=["single-process"],
+    )
+    tolerance: float = Field(
+        default=1e-4,
+        gt=0,
+        le=1,
+        description="How far two losses may be apart to count as equal: this, and as much of the "
+        "loss itself again.",
+        examples=[0.00001],
+    )
+    within_s: Duration = Field(
+        default=600.0,
+        gt=0,
+        validation_alias="within",
+        description="How long the run in a single process may take, counted from its start.",
+        examples=["10m"],
     )
 
 

@@ -110,6 +110,7 @@ class FakeEngine:
         now: the engine's clock; looking at it must let no time pass.
         scripts: `{node rank: what a node of that rank does}`.
         attempts: `{restart count: scripts}` of attempts that do something else.
+        of_project: `{project: scripts}` of projects whose nodes do something else.
         failures: `{call: error}`; a call is a method's name, alone or with the name of the
             one object at which it fails. Raised each time.
         clinging: names of nodes and networks that removing does not remove.
@@ -123,6 +124,7 @@ class FakeEngine:
     now: Callable[[], float] = time.time
     scripts: dict[int, Script] = field(default_factory=dict)
     attempts: dict[int, dict[int, Script]] = field(default_factory=dict)
+    of_project: dict[str, dict[int, Script]] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
     clinging: set[str] = field(default_factory=set)
     rivals: tuple[ProjectSummary, ...] = ()
@@ -340,7 +342,8 @@ class FakeEngine:
         return not found.is_active, written
 
     def _script(self, node: ObservedNode) -> Script:
-        scripts = self.attempts.get(node.restart_count, self.scripts)
+        usual = self.of_project.get(self.owner(node).project, self.scripts)
+        scripts = self.attempts.get(node.restart_count, usual)
         return scripts.get(node.node_rank, Script())
 
     # -- what is noted, and what fails -----------------------------------------

@@ -115,10 +115,8 @@ def test_what_is_a_path(target: str, expected: bool) -> None:
     assert is_path(target) == expected
 
 
-def test_a_name_needs_no_search() -> None:
+def test_a_name_is_asked_for_on_every_engine() -> None:
     engines = (FakeEngine(), FakeEngine(traits=LOCAL_LIKE))
-    for engine in engines:
-        engine.failures["projects"] = AssertionError("searched")
     expected = tuple(Placed(engine, ProjectSummary("one")) for engine in engines)
     assert candidates(engines, "one") == expected
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.playbook.rules.base import Rule, Site
+from orchestrator.playbook.rules.checks import CHECKS_ONCE, REFERENCE, THROUGHPUT
 from orchestrator.playbook.rules.confinement import (
     STRICT_IMAGE,
     STRICT_NETWORK,
@@ -19,7 +20,7 @@ from orchestrator.playbook.rules.launch import (
     ENVIRONMENT,
     NODE_RANKS,
 )
-from orchestrator.playbook.rules.machine import CHECKS_ONCE, MEMORY, NETWORK, THROUGHPUT
+from orchestrator.playbook.rules.machine import MEMORY, NETWORK
 from orchestrator.playbook.rules.sources import ENV_FILES, SECRETS, SECRETS_TARGET
 
 RULES: tuple[Rule, ...] = (
@@ -36,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     *GPU_RULES,
     CHECKS_ONCE,
     THROUGHPUT,
+    REFERENCE,
     STRICT_IMAGE,
     STRICT_NETWORK,
     STRICT_TMP,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.playbook.health import Throughput
 from orchestrator.playbook.models import Playbook, Ranks
 from orchestrator.playbook.rules.base import Rule, Site
-from orchestrator.playbook.tree import Also, Complaint, Loc
+from orchestrator.playbook.tree import Complaint, Loc
 
 # Docker's own networks: none of them resolves the names of containers.
 _WITHOUT_NAMES = frozenset(("bridge", "host", "none", "default"))
@@ -53,24 +52,5 @@ def _network(playbook: Playbook, _: Site) -> Iterator[Complaint]:
         yield Complaint(("network", "name"), what, "use a network of your own")
 
 
-def _checks_once(playbook: Playbook, _: Site) -> Iterator[Complaint]:
-    seen: dict[str, int] = {}
-    for index, check in enumerate(playbook.health_checks):
-        first = seen.setdefault(check.kind, index)
-        if first != index:
-            what = f"the check {check.kind} is given twice"
-            also = (Also(("health_checks", first), "first given here"),)
-            yield Complaint(("health_checks", index), what, "remove one of the two", also=also)
-
-
-def _throughput(playbook: Playbook, _: Site) -> Iterator[Complaint]:
-    for index, check in enumerate(playbook.health_checks):
-        if isinstance(check, Throughput) and check.steps_per_s is check.tokens_per_s is None:
-            fix = "add steps_per_s, tokens_per_s or both"
-            yield Complaint(("health_checks", index), "throughput without a rate", fix)
-
-
 MEMORY = Rule(_memory, reads=(("ranks", "nodes"), ("ranks", "resources", "memory")))
 NETWORK = Rule(_network, reads=(("network", "name"),))
-CHECKS_ONCE = Rule(_checks_once)
-THROUGHPUT = Rule(_throughput)

@@ -13,11 +13,15 @@ from orchestrator.verify.results import Finding
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One moment of a run: its facts, its nodes as last seen, and the time."""
+    """One moment of a run: its facts, its nodes as last seen, and the time.
+
+    `reference` is `{step: loss}` of the same command in a single process; None without one.
+    """
 
     facts: RunFacts
     nodes: tuple[ObservedNode, ...]
     now_s: float
+    reference: Mapping[int, float] | None = None
 
     @property
     def started_at_s(self) -> float:
