@@ -340,8 +340,8 @@ APPENDED: dict[str, list[str]] = {
         "7:17: health_checks[0]: throughput without a rate; add steps_per_s, tokens_per_s or both"
     ],
     "health_checks: [loss: {matches: two-processes}]": [
-        "7:33: health_checks[0].loss.matches: 'two-processes' is not allowed here; "
-        "choose nothing or single-process"
+        "7:33: health_checks[0].loss.matches: expected nothing or single-process, "
+        "found the text 'two-processes'; write nothing or single-process"
     ],
     "health_checks: [skew: {ratio: 1}]": [
         "7:31: health_checks[0].skew.ratio: the number 1 is not above 1; use more than 1"
