@@ -11,6 +11,7 @@ import os
 import time
 from _thread import allocate_lock, get_ident
 
+from . import parameters
 from .channel import moved_up
 from .guarding import guarded
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from .reporting import Reporter
 
+ENV_CHECKSUM = "ORCHESTRATE_PROBE_CHECKSUM"
 EVERY_S = 0.1
 """Records come no faster than this; what is between is summed up."""
 
@@ -33,7 +35,9 @@ def hook(optimizer: ModuleType, reporter: Reporter) -> None:
     register = getattr(optimizer, "register_optimizer_step_post_hook", None)  # from torch 2.1 on
     if register is None:
         raise RuntimeError("this torch has no hook for all optimizers: steps are not seen")
-    register(Steps(reporter).stepped)
+    steps = Steps(reporter)
+    steps.sums_up = os.environ.get(ENV_CHECKSUM) == "1"
+    register(steps.stepped)
 
 
 class Steps:
@@ -43,6 +47,7 @@ class Steps:
         self._reporter = reporter
         self._lock = allocate_lock()
         self._work = Work()
+        self.sums_up = False  # whether checksums over the parameters are wanted
         self._reset()
         reporter.flush = self.flush
         os.register_at_fork(after_in_child=self._reset)
@@ -68,6 +73,19 @@ class Steps:
             self._count(now_s)
         if now_s - self._reported_s >= EVERY_S:
             self.flush()
+        if self.sums_up and parameters.is_due(self._reporter.num_steps):
+            self._sum_up(optimizer)
+
+    # torch.compile reads hooks as part of what it compiles, and warns of clocks in there.
+    stepped._torchdynamo_disable = True  # type: ignore[attr-defined]
+
+    @guarded("checksum")
+    def _sum_up(self, optimizer: Any) -> None:
+        reporter = self._reporter
+        checksum, num_parameters = parameters.checksum(optimizer)
+        if num_parameters and reporter.rank is not None:
+            fields = {"checksum": checksum, "num_parameters": num_parameters}
+            reporter.send("parameters", step=reporter.num_steps, **fields)
 
     def _count(self, now_s: float) -> None:
         self._reporter.num_steps += 1

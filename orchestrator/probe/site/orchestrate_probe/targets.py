@@ -40,8 +40,20 @@ def hooks(reporter: Reporter) -> dict[str, Callable[[ModuleType], object]]:
 
         steps.hook(optimizer, reporter)
 
+    def saves_with(name: str) -> Callable[[ModuleType], object]:
+        @guarded(f"saving by {name}")
+        def imported(module: ModuleType) -> None:
+            from . import saving
+
+            saving.hook(module, name, reporter)
+
+        return imported
+
     return {
         "torch": torch_imported,
         "torch.distributed.distributed_c10d": distributed_imported,
         "torch.optim.optimizer": optimizer_imported,
+        "torch.serialization": saves_with("save"),
+        "torch.distributed.checkpoint.state_dict_saver": saves_with("save"),
+        "safetensors.torch": saves_with("save_file"),
     }
