@@ -18,6 +18,7 @@ from orchestrator.state.observed import ObservedNode
 from orchestrator.state.spec import NodeSpec
 from orchestrator.verify.rank_facts import RankFacts
 from orchestrator.verify.torchrun import Summary
+from orchestrator.verify.words import Words
 
 TAIL_LINES = 15
 TAIL_CHARS = 400
@@ -40,11 +41,16 @@ class Impostor:
 
 @dataclass
 class NodeFacts:
-    """What was read from one node: last lines, torchrun's summary, records it had no right to."""
+    """What was read from one node: last lines, torchrun's summary, records it had no right to.
+
+    `words` are the lines that say of a known trouble; `spoke_at_s` is when it wrote last.
+    """
 
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     impostors: list[Impostor] = field(default_factory=list)
     torchrun: Summary = field(default_factory=Summary)
+    words: Words = field(default_factory=Words)
+    spoke_at_s: float | None = None
     processes: dict[int, int] = field(default_factory=dict)  # process id -> the rank it reported
     probe_fault: ProbeFault | None = None
     has_ended: bool = False
@@ -73,16 +79,18 @@ class RunFacts:
             return
         reading = node.reader.read(item.text, continued=item.continued)
         if reading.own or not reading.records:
-            self._add_text(item.node_rank, node, reading.own)
+            self._add_text(item, node, reading.own)
         for record in reading.records:
             self._add_record(item, node, record)
 
-    def _add_text(self, node_rank: int, node: NodeFacts, own: bytes) -> None:
+    def _add_text(self, item: LogLine, node: NodeFacts, own: bytes) -> None:
         """Note what the script itself wrote."""
         text = own[:TAIL_CHARS].decode(errors="replace")
         node.tail.append(text)
-        if self._specs[node_rank].num_ranks > 1:
-            node.torchrun.add(text, self._specs[node_rank].ranks)
+        node.spoke_at_s = item.at_s
+        node.words.add(item.at_s, text)
+        if self._specs[item.node_rank].num_ranks > 1:
+            node.torchrun.add(text, self._specs[item.node_rank].ranks)
 
     def _add_record(self, item: LogLine, node: NodeFacts, record: Record) -> None:
         if impostor := self._impostor(item.node_rank, record):

@@ -143,6 +143,7 @@ class RankFacts:
     failed_at_s: float | None = None
     traceback: str = ""
     stacks: Stacks | None = None
+    stacks_at_s: float | None = None
     has_finished: bool = False
     _probe_times: bool = False
 
@@ -208,7 +209,8 @@ class RankFacts:
                 if not error:
                     self.phases.setdefault(Phase.RESOLVED, at_s)
             case Stacks():
-                self.stacks = self.stacks or record
+                if self.stacks is None:
+                    self.stacks, self.stacks_at_s = record, at_s
             case ProcessEnded(steps=steps) if steps:
                 self.has_finished = True
             case _:

@@ -109,6 +109,7 @@ def replay(capture: Capture, folder: Path, *, without: Sequence[bytes] = ()) -> 
 
 
 def _desired(capture: Capture, folder: Path) -> DesiredState:
+    (folder / "scripts").mkdir()
     path = folder / "playbook.yaml"
     path.write_text(capture.playbook)
     return resolve(load(path), TRAITS)

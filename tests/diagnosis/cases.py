@@ -74,7 +74,9 @@ CASES = (
     Case("raises_at_step", "node 1 raises an exception at its fourth step"),
     Case("killed", "node 1 is killed at its fourth step"),
     Case("out_of_memory", "node 1 needs more than its memory limit at its fourth step"),
-    Case("small_shm", "/dev/shm is too small for a batch of a DataLoader", resources="shm_size: 1MiB"),
+    Case(
+        "small_shm", "/dev/shm is too small for a batch of a DataLoader", resources="shm_size: 1MiB"
+    ),
     Case("wrong_interface", "node 1 sets GLOO_SOCKET_IFNAME to an interface it does not have"),
     Case("paused", "node 1 is paused while it trains", script="steady", pause=1),
     Case("model_shapes", "node 1 builds a model of other shapes"),

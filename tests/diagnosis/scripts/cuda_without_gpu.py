@@ -1,8 +1,7 @@
 """The script wants a GPU where there is none."""
 
-import torch
-
 import job
+import torch
 
 job.join()
 torch.nn.Linear(4, 1).to("cuda")

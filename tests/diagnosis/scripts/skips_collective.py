@@ -2,10 +2,9 @@
 
 import threading
 
+import job
 import torch
 import torch.distributed as dist
-
-import job
 
 
 def before_step(step: int) -> None:

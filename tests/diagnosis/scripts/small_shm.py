@@ -1,9 +1,8 @@
 """DataLoader workers hand over batches that do not fit into /dev/shm."""
 
+import job
 import torch
 from torch.utils.data import DataLoader, Dataset
-
-import job
 
 
 class Pictures(Dataset[torch.Tensor]):

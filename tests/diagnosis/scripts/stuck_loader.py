@@ -2,10 +2,9 @@
 
 import multiprocessing
 
+import job
 import torch
 from torch.utils.data import DataLoader, Dataset
-
-import job
 
 lock = multiprocessing.Lock()
 
@@ -26,7 +25,7 @@ class Shards(Dataset[torch.Tensor]):
 samples = iter(DataLoader(Shards(), num_workers=1))
 
 
-def before_step(step: int) -> None:  # noqa: ARG001
+def before_step(step: int) -> None:
     """Read a sample."""
     next(samples)
 

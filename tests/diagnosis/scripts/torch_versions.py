@@ -4,10 +4,9 @@ Two torches in one image cannot be had here: node 1 says that it has another one
 what another version may do.
 """
 
+import job
 import torch
 import torch.distributed as dist
-
-import job
 
 if job.NODE == 1:
     torch.__version__ = "2.9.1+cpu"

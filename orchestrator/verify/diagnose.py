@@ -1,0 +1,218 @@
+"""Why a run failed: one cause, named, with what shows it and what only followed from it. Pure.
+
+The engine's word on each node, torchrun's summaries, what ranks report and the lines that a
+signature knows are weighed together: of all that happened, the earliest that names a cause
+outright; failing that, what fits the facts best; failing that, the first thing that went wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.records import TorchImported
+from orchestrator.verify.checks.run import Run
+from orchestrator.verify.hangs import left_early, suspects_of_a_hang
+from orchestrator.verify.joining import suspects_of_joining
+from orchestrator.verify.rank_facts import Phase
+from orchestrator.verify.results import CheckResult, Status
+from orchestrator.verify.suspects import (
+    Evidence,
+    Suspect,
+    Weight,
+    said_by_the_living,
+    suspects_of_nodes,
+)
+
+MAX_EVIDENCE = 12
+MAX_CONSEQUENCES = 16
+SAME_MOMENT_S = 1.0
+"""The engine may notice that a node ended a moment after its peers did."""
+
+MAX_NAMED = 4
+"""Ranks that are named one by one where several have met the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The answer: who, what, why, and how to mend it.
+
+    Attributes:
+        cause: the id of a signature, or a word for what no text says, or `check-NAME`.
+        node_rank: whose node it is.
+        node: the node's name.
+        rank: the rank; None where a node of several gave no hint which.
+        also: further ranks that met the very same.
+        what: what happened, after "rank 1 ".
+        why: why; empty where there is no more to say.
+        mend: what to do.
+        at_s: when it happened, seconds since the epoch, by the engine's clock.
+        is_certain: False where a cause was concluded from what others met.
+        evidence: what shows it, in the order of time.
+        consequences: what only followed, a line each.
+    """
+
+    cause: str
+    node_rank: int
+    node: str
+    rank: int | None
+    also: tuple[int, ...]
+    what: str
+    why: str
+    mend: str
+    at_s: float
+    is_certain: bool
+    evidence: tuple[Evidence, ...] = ()
+    consequences: tuple[str, ...] = ()
+
+    @property
+    def who(self) -> str:
+        """The rank and its node, or the ranks."""
+        if self.rank is None:
+            return f"node {self.node_rank} ({self.node})"
+        if not self.also:
+            return f"rank {self.rank} ({self.node})"
+        ranks = sorted((self.rank, *self.also))
+        if len(ranks) > MAX_NAMED:
+            return (
+                f"ranks {', '.join(map(str, ranks[:MAX_NAMED]))} and {len(ranks) - MAX_NAMED} more"
+            )
+        return f"ranks {', '.join(map(str, ranks[:-1]))} and {ranks[-1]}"
+
+    @property
+    def headline(self) -> str:
+        """The answer in one line."""
+        why = f": {self.why}" if self.why else ""
+        mend = f"; to mend it, {self.mend}" if self.mend else ""
+        each = "each " if self.also else ""
+        return f"{self.who} {each}{self.what}{why}{mend}"
+
+
+def diagnose(results: Sequence[CheckResult], run: Run) -> Diagnosis | None:
+    """Name the cause of a failure; None when no check failed."""
+    failed = [result for result in results if result.status is Status.FAILED]
+    if not failed:
+        return None
+    suspects = sorted(_suspects(run), key=_order)
+    if not suspects:
+        return _of_check(failed, run)
+    return _of_suspects(suspects, run)
+
+
+def _order(suspect: Suspect) -> tuple[int, float, int, int]:
+    rank = -1 if suspect.rank is None else suspect.rank
+    return suspect.weight, suspect.at_s, suspect.node_rank, rank
+
+
+def _suspects(run: Run) -> Iterable[Suspect]:
+    said = tuple(suspects_of_nodes(run))
+    living = tuple(said_by_the_living(run))
+    return (
+        *said,
+        *living,
+        *suspects_of_joining(run, (*said, *living)),
+        *_versions(run, said),
+        *(_left_behind(run, said) if said else suspects_of_a_hang(run)),
+    )
+
+
+def _of_suspects(suspects: Sequence[Suspect], run: Run) -> Diagnosis:
+    first = suspects[0]
+    same = [each for each in suspects[1:] if _is_same(each, first)]
+    evidence = (line for each in (first, *same) for line in each.evidence)
+    rest = [each for each in suspects[1:] if each not in same]
+    return Diagnosis(
+        first.id,
+        first.node_rank,
+        run.facts.desired.nodes[first.node_rank].name,
+        first.rank,
+        tuple(sorted({each.rank for each in same if each.rank is not None} - {first.rank})),
+        first.what,
+        first.why,
+        first.mend,
+        first.at_s,
+        first.weight is Weight.PRIMARY,
+        tuple(sorted(evidence, key=lambda line: line.at_s))[:MAX_EVIDENCE],
+        _consequences(first, rest),
+    )
+
+
+def _is_same(one: Suspect, other: Suspect) -> bool:
+    return (one.id, one.weight, one.what) == (other.id, other.weight, other.what)
+
+
+def _consequences(first: Suspect, rest: Sequence[Suspect]) -> tuple[str, ...]:
+    """What the others met, once for each of them, in the order of time."""
+    told: dict[tuple[int, int | None], str] = {}
+    for each in sorted(rest, key=lambda each: each.at_s):
+        key = (each.node_rank, each.rank)
+        if key == (first.node_rank, first.rank) or key in told:
+            continue
+        who = f"node {each.node_rank}" if each.rank is None else f"rank {each.rank}"
+        later_s = each.at_s - first.at_s
+        when = f", {later_s:.1f} s later" if later_s >= 0 else ""
+        told[key] = f"{who} {each.what}{when}"
+    return tuple(told.values())[:MAX_CONSEQUENCES]
+
+
+def _left_behind(run: Run, said: Sequence[Suspect]) -> Iterable[Suspect]:
+    """Nodes that ended well before others lost them, where nobody names another cause."""
+    if run.joined_at_s is None or any(each.weight is not Weight.SECONDARY for each in said):
+        return ()
+    lost_at_s = min(each.at_s for each in said)
+    return tuple(
+        left_early(run, rank)
+        for node in run.nodes
+        if node.has_finished_well and (node.finished_at_s or 0.0) <= lost_at_s + SAME_MOMENT_S
+        for rank in run.facts.desired.nodes[node.node_rank].ranks
+    )
+
+
+def _versions(run: Run, said: Sequence[Suspect]) -> Iterable[Suspect]:
+    """A rank whose torch is not that of rank 0, where nobody names another cause."""
+    first = run.facts.ranks[0].torch
+    if first is None or any(each.weight is Weight.PRIMARY for each in said):
+        return ()
+    return tuple(
+        Suspect(
+            "versions-differ",
+            Weight.LIKELY,
+            facts.phases.get(Phase.TORCH, run.started_at_s),
+            run.node_of(rank),
+            rank,
+            f"has {_version(facts.torch)}, rank 0 has {_version(first)}",
+            "nodes run different images, or a mount or PYTHONPATH brings another torch",
+            "use one image and one torch for all nodes",
+        )
+        for rank, facts in run.facts.ranks.items()
+        if facts.torch is not None and _version(facts.torch) != _version(first)
+    )
+
+
+def _version(torch: TorchImported) -> str:
+    parts = (("torch", torch.torch), ("CUDA", torch.cuda), ("NCCL", torch.nccl))
+    return " ".join(f"{name} {value}" for name, value in parts if value)
+
+
+def _of_check(failed: Sequence[CheckResult], run: Run) -> Diagnosis | None:
+    """Every node is in order, and what they report is not."""
+    result = next((each for each in failed if each.findings), None)
+    if result is None:
+        return None
+    first = result.findings[0]
+    also = (each.rank for each in result.findings[1:] if each.found == first.found)
+    return Diagnosis(
+        f"check-{result.name}",
+        first.node_rank,
+        run.facts.desired.nodes[first.node_rank].name,
+        first.rank,
+        tuple(rank for rank in also if rank is not None),
+        f"fails check {result.name}",
+        f"expected {first.expected}; found {first.found}",
+        "",
+        run.now_s,
+        is_certain=True,
+        consequences=tuple(
+            f"check {each.name}: {each.why}" for each in failed if each is not result
+        ),
+    )

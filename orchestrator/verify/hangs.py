@@ -1,0 +1,182 @@
+"""Which rank holds the others up: by where each one is and how far each has come. Pure.
+
+A rank that waits for a peer is in a collective; the one that it waits for is not, or in
+another one. Where the probe took no stacks, the rank with the fewest steps is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.state.observed import NodeStatus
+from orchestrator.verify.checks.run import Run
+from orchestrator.verify.joining import stack_lines
+from orchestrator.verify.rank_facts import RankFacts
+from orchestrator.verify.suspects import Evidence, Suspect, Weight
+
+SAME_CALLS = (
+    "make every rank call the same collectives, in the same order and as often as the others"
+)
+_LIBRARIES = ("site-packages", "dist-packages", "/lib/python", "<frozen", "<string>")
+_WAITING_FRAMES = ("torch/autograd/", "torch/distributed/")
+
+
+def suspects_of_a_hang(run: Run) -> Iterator[Suspect]:
+    """Who keeps a formed group from going on; nobody where no rank that could work stands still."""
+    stuck = _stuck(run)
+    if not stuck:
+        return
+    left = {rank: facts for rank, facts in run.facts.ranks.items() if _has_left(run, rank)}
+    if left:
+        for rank in left:
+            yield left_early(run, rank)
+        return
+    waits = {rank: _waits_in(facts) for rank, facts in stuck.items()}
+    yield from _elsewhere(run, stuck, waits) or _behind(run, stuck) or _all_alike(run, waits)
+
+
+def _stuck(run: Run) -> dict[int, RankFacts]:
+    running = {node.node_rank for node in run.nodes if node.status is NodeStatus.RUNNING}
+    return {
+        rank: facts
+        for rank, facts in run.facts.ranks.items()
+        if run.node_of(rank) in running
+        and (facts.joined_at_s is not None or facts.last_step_at_s is not None)
+        and not facts.has_finished
+    }
+
+
+def _has_left(run: Run, rank: int) -> bool:
+    node_rank = run.node_of(rank)
+    return any(n.node_rank == node_rank and n.has_finished_well for n in run.nodes)
+
+
+def left_early(run: Run, rank: int) -> Suspect:
+    """A rank that has ended well, and too early for the others."""
+    facts, node_rank = run.facts.ranks[rank], run.node_of(rank)
+    node = next(node for node in run.nodes if node.node_rank == node_rank)
+    at_s = node.finished_at_s or run.now_s
+    after = f" after step {facts.last_step}" if facts.last_step else ""
+    return Suspect(
+        "left",
+        Weight.LIKELY,
+        at_s,
+        node_rank,
+        rank,
+        f"ended with 0{after} while others were still in the group",
+        "it took part in fewer collectives than they did, as with fewer batches",
+        "give every rank the same number of steps (drop_last, or DDP's join())",
+        (Evidence(at_s, node_rank, "the node ended with 0"),),
+    )
+
+
+def _elsewhere(run: Run, stuck: dict[int, RankFacts], waits: dict[int, str]) -> tuple[Suspect, ...]:
+    """The ranks that are not where the others wait; none where all are alike or nobody looked."""
+    calls = [call for call in waits.values() if call]
+    if not calls or len(set(waits.values())) == 1:
+        return ()
+    common = max(calls, key=calls.count)
+    waiting = sorted(rank for rank, call in waits.items() if call == common)
+    return tuple(
+        _one_elsewhere(run, rank, waits[rank], (waiting[0], common))
+        for rank, facts in stuck.items()
+        if waits[rank] != common and facts.stacks is not None
+    )
+
+
+def _one_elsewhere(run: Run, rank: int, call: str, other: tuple[int, str]) -> Suspect:
+    facts, (peer, common) = run.facts.ranks[rank], other
+    where = f"in {call}" if call else f"at {_own_frame(facts)}"
+    return Suspect(
+        "elsewhere",
+        Weight.LIKELY,
+        facts.last_step_at_s or facts.joined_at_s or run.started_at_s,
+        run.node_of(rank),
+        rank,
+        f"is {where} while rank {peer} waits for it in {common}",
+        f"its last step is {facts.last_step}, rank {peer}'s {run.facts.ranks[peer].last_step}",
+        SAME_CALLS if call else "see why it does not get on from there",
+        (*_standing(run, rank), *_standing(run, peer)),
+    )
+
+
+def _behind(run: Run, stuck: dict[int, RankFacts]) -> tuple[Suspect, ...]:
+    """The ranks with fewer steps than others; none where all have as many."""
+    furthest = max(facts.last_step for facts in run.facts.ranks.values())
+    return tuple(
+        Suspect(
+            "behind",
+            Weight.LIKELY,
+            facts.last_step_at_s or facts.joined_at_s or run.started_at_s,
+            run.node_of(rank),
+            rank,
+            f"came no further than step {facts.last_step}, others did step {furthest}",
+            f"it made no step for {_waited_s(run, facts):.0f} s",
+            "see what it does after that step; with probe: on its stack would be known",
+            _standing(run, rank),
+        )
+        for rank, facts in stuck.items()
+        if facts.last_step < furthest
+    )
+
+
+def _all_alike(run: Run, waits: dict[int, str]) -> tuple[Suspect, ...]:
+    """Every rank stands still at one place: each of them is said to."""
+    return tuple(
+        Suspect(
+            "hang",
+            Weight.LIKELY,
+            facts.last_step_at_s or facts.joined_at_s or run.started_at_s,
+            run.node_of(rank),
+            rank,
+            f"made no step after step {facts.last_step}",
+            _where(facts, call),
+            SAME_CALLS if call else "see what it does after that step",
+            _standing(run, rank),
+        )
+        for rank, call in waits.items()
+        for facts in (run.facts.ranks[rank],)
+    )
+
+
+def _where(facts: RankFacts, call: str) -> str:
+    if call:
+        return f"it waits in {call}"
+    return f"it is at {_own_frame(facts)}" if facts.stacks else ""
+
+
+def _waited_s(run: Run, facts: RankFacts) -> float:
+    return run.now_s - (facts.last_step_at_s or facts.joined_at_s or run.started_at_s)
+
+
+def _standing(run: Run, rank: int) -> tuple[Evidence, ...]:
+    """A rank's last step, the collective it is in, and its stack."""
+    facts, node_rank = run.facts.ranks[rank], run.node_of(rank)
+    at_s = facts.last_step_at_s or facts.joined_at_s or run.started_at_s
+    call = _waits_in(facts)
+    text = f"its last step is {facts.last_step}" + (f", it waits in {call}" if call else "")
+    return (Evidence(at_s, node_rank, text), *stack_lines(run, rank))
+
+
+def _waits_in(facts: RankFacts) -> str:
+    """The collective that a rank is in; a backward pass waits for those of DDP and FSDP."""
+    if facts.stacks is None:
+        return ""
+    if facts.stacks.call:
+        return facts.stacks.call
+    innermost = next(iter(_main_thread(facts)), "")
+    return "the backward pass" if any(part in innermost for part in _WAITING_FRAMES) else ""
+
+
+def _own_frame(facts: RankFacts) -> str:
+    """The innermost frame that is the user's own, else the innermost of all."""
+    frames = _main_thread(facts)
+    own = (frame for frame in frames if not any(part in frame for part in _LIBRARIES))
+    return next(own, frames[0] if frames else "a place that nobody saw")
+
+
+def _main_thread(facts: RankFacts) -> tuple[str, ...]:
+    if facts.stacks is None or not facts.stacks.threads:
+        return ()
+    threads = facts.stacks.threads
+    return threads.get("MainThread") or next(iter(threads.values()))
