@@ -13,6 +13,7 @@ from orchestrator.state.observed import ObservedNode
 if TYPE_CHECKING:  # destroy tells events too, and does without the playbook's models
     from orchestrator.restarts import Restart
     from orchestrator.verify.checks import CheckResult
+    from orchestrator.verify.diagnose import Diagnosis
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,13 @@ class StillWaiting:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureDiagnosed:
+    """The run has failed, and this is why; what still runs is about to be stopped or kept."""
+
+    diagnosis: Diagnosis
+
+
+@dataclass(frozen=True, slots=True)
 class GangStopped:
     """The nodes that still ran were stopped, because of a failure."""
 
@@ -135,6 +143,7 @@ Event = (
     | NodeEnded
     | CheckChanged
     | StillWaiting
+    | FailureDiagnosed
     | GangStopped
     | RestartDecided
     | GangRestarted

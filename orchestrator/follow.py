@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.archive import save_logs
-from orchestrator.events import GangRestarted, GangStopped, RestartDecided
+from orchestrator.events import FailureDiagnosed, GangRestarted, GangStopped, RestartDecided
 from orchestrator.executor import FAILED_GRACE_S, Execution, execute, stop_gang
 from orchestrator.playbook.models import Restarts
-from orchestrator.restarts import Restart, next_restart, restart_plan
+from orchestrator.restarts import Allowance, Restart, next_restart, restart_plan
 from orchestrator.state.desired import RunIdentity
 from orchestrator.watch import Judgement, Watched, watch
 
@@ -56,7 +56,10 @@ def follow(course: Course) -> Followed:
     while True:
         judgement = watch(course.watched, nodes)
         restart = next_restart(
-            judgement.results, judgement.run, limit=course.restarts.max, done=done
+            judgement.results,
+            judgement.run,
+            judgement.diagnosis,
+            Allowance(course.restarts.max, done),
         )
         if restart is None:
             _wind_up(course, judgement)
@@ -84,8 +87,13 @@ def _restart_gang(course: Course, restart: Restart) -> None:
 
 
 def _wind_up(course: Course, judgement: Judgement) -> None:
-    """Keep the logs of what has ended; where a check failed, stop the rest unless told to keep."""
+    """Keep the logs of what has ended; where a check failed, stop the rest unless told to keep.
+
+    The answer comes first: stopping takes a moment.
+    """
     engine, project = course.watched.engine, course.watched.desired.project
+    if judgement.diagnosis is not None:
+        course.watched.sink(FailureDiagnosed(judgement.diagnosis))
     nodes = judgement.run.nodes
     if not judgement.holds and course.on_failure == "stop":
         began_s = time.monotonic()

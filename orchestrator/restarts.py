@@ -14,7 +14,7 @@ from orchestrator.plans.plan import Plan, RemoveNode, StartNode
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import COMMAND_CODES, ObservedNode
 from orchestrator.verify.checks import Run
-from orchestrator.verify.outcome import failures
+from orchestrator.verify.diagnose import Diagnosis
 from orchestrator.verify.results import CheckResult, Status
 
 WORTH_A_RESTART = frozenset({"alive", "progress"})
@@ -35,48 +35,36 @@ class Restart:
     failed_run_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many restarts the playbook allows, and how many there were."""
+
+    limit: int
+    done: int
+
+
 def next_restart(
-    results: Sequence[CheckResult], run: Run, *, limit: int, done: int
+    results: Sequence[CheckResult], run: Run, diagnosis: Diagnosis | None, allowed: Allowance
 ) -> Restart | None:
     """The restart that these results ask for; None where they ask for none, or none is left.
 
     Args:
         results: the checks of the attempt, judged.
         run: what they were judged on.
-        limit: how many restarts the playbook allows.
-        done: how many there were.
+        diagnosis: why it failed, if it did.
+        allowed: restarts that may be, and that were.
     """
-    cause = _cause(results, run)
-    if not cause or done >= limit:
+    if diagnosis is None or not _is_worth_one(results, run) or allowed.done >= allowed.limit:
         return None
-    return Restart(done + 1, limit, cause, run.nodes[0].run_id)
+    return Restart(allowed.done + 1, allowed.limit, diagnosis.brief, run.nodes[0].run_id)
 
 
-def first_cause(results: Sequence[CheckResult], run: Run) -> str:
-    """What failed first, in a line; empty when nothing did.
-
-    Of several nodes that died, the one that pulled the others down.
-    """
-    failed = next((each for each in results if each.status is Status.FAILED), None)
-    if failed is None:
-        return ""
-    if failed.name == "alive" and (dead := failures(run.nodes, run.facts)):
-        return str(dead[0])
-    if not failed.findings:
-        return f"{failed.name}: {failed.why}"
-    first = failed.findings[0]
-    who = f"node {first.node_rank}" if first.rank is None else f"rank {first.rank}"
-    return f"{failed.name}: {failed.why} ({who}: {first.found})"
-
-
-def _cause(results: Sequence[CheckResult], run: Run) -> str:
-    """The cause of a failure that may not come again; empty for all others."""
+def _is_worth_one(results: Sequence[CheckResult], run: Run) -> bool:
+    """True for a failure that may not come again."""
     failed = {each.name for each in results if each.status is Status.FAILED}
     no_command = any(node.exit_code in COMMAND_CODES for node in run.nodes)
     # Without any node, somebody has taken the run away: that is no failure of it.
-    if not failed & WORTH_A_RESTART or no_command or not run.nodes:
-        return ""
-    return first_cause([each for each in results if each.name in WORTH_A_RESTART], run)
+    return bool(failed & WORTH_A_RESTART) and not no_command and bool(run.nodes)
 
 
 def restart_plan(desired: DesiredState, nodes: Sequence[ObservedNode], restart: Restart) -> Plan:

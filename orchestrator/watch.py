@@ -22,8 +22,10 @@ from orchestrator.playbook.models import Check, Training
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
 from orchestrator.verify.checks import CheckResult, Run, Status, evaluate
+from orchestrator.verify.diagnose import Diagnosis, diagnose
 from orchestrator.verify.facts import RunFacts
-from orchestrator.verify.outcome import failures
+from orchestrator.verify.hangs import stacks_may_come
+from orchestrator.verify.suspects import Weight
 
 POLL_S = 1.0
 """How often the nodes' states are asked for while nothing hints at a change."""
@@ -35,6 +37,9 @@ without the rest of it."""
 FIRST_CAUSE_S = 3.0
 """How long a run in which every dead node speaks of a lost peer is watched for the one that
 was lost: torchrun outlives a rank by a moment."""
+
+STACKS_S = 3.0
+"""How long the stacks of ranks that stand still may take to arrive before anything is stopped."""
 
 SIGN_OF_LIFE_S = 2.0
 """A user is told what is waited for when nothing else was told for this long."""
@@ -69,10 +74,11 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The results when watching ended, and the run that they were judged on."""
+    """The results when watching ended, the run that they were judged on, and why it failed."""
 
     results: tuple[CheckResult, ...]
     run: Run
+    diagnosis: Diagnosis | None = None
 
     @property
     def holds(self) -> bool:
@@ -101,7 +107,7 @@ def judge_kept_logs(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgem
     if not any(node.is_active for node in nodes):
         facts.finish()
     run = Run(facts, nodes, watched.clock(), watched.reference)
-    return Judgement(_concluded(evaluate(watched.checks, run)), run)
+    return _judged(evaluate(watched.checks, run), run)
 
 
 def watch(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
@@ -176,8 +182,8 @@ class _Watcher:
                 self._tell_of_waiting(results, run.now_s)
                 continue
             settled_since_s = settled_since_s or run.now_s
-            if self._is_explained(run, run.now_s - settled_since_s):
-                return self._conclude(run, _concluded(results))
+            if self._is_explained(run, results, run.now_s - settled_since_s):
+                return self._conclude(run, results)
 
     def _take(self, arrivals: Arrivals) -> bool:
         """Take what has arrived, waiting a moment for the first; True if a log ended."""
@@ -207,12 +213,14 @@ class _Watcher:
             self.nodes = self.watched.engine.observe_nodes(self.watched.desired.project)
             self._tell_of_endings()
 
-    def _is_explained(self, run: Run, waited_s: float) -> bool:
+    def _is_explained(self, run: Run, results: tuple[CheckResult, ...], waited_s: float) -> bool:
         """True when what could still come would not change what the failure is put down to."""
         if not self._is_silent() and waited_s <= LAST_WORDS_S:
             return False
-        failed = failures(run.nodes, run.facts)
-        only_echoes = bool(failed) and failed[0].is_echo
+        if stacks_may_come(results, run) and waited_s <= STACKS_S:
+            return False
+        diagnosis = diagnose(results, run)
+        only_echoes = diagnosis is not None and diagnosis.weight is Weight.SECONDARY
         may_tell_more = any(node.is_active for node in run.nodes)
         return not (only_echoes and may_tell_more) or waited_s > FIRST_CAUSE_S
 
@@ -243,8 +251,13 @@ class _Watcher:
             self.watched.sink(StillWaiting(pending, now_s - self._began_at_s))
 
     def _conclude(self, run: Run, results: tuple[CheckResult, ...]) -> Judgement:
-        self._tell_of_checks(results)
-        return Judgement(results, run)
+        judgement = _judged(results, run)
+        self._tell_of_checks(judgement.results)
+        return judgement
+
+
+def _judged(results: tuple[CheckResult, ...], run: Run) -> Judgement:
+    return Judgement(_concluded(results), run, diagnose(results, run))
 
 
 def _is_settled(results: Sequence[CheckResult]) -> bool:

@@ -22,6 +22,7 @@ from orchestrator.run import Outcome, Request, apply, verify
 
 if TYPE_CHECKING:
     from orchestrator.verify.results import CheckResult
+    from orchestrator.watch import Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,9 @@ def _conclude(console: Console, loaded: LoadedPlaybook, engine: Engine, outcome:
 
 
 def _cause(outcome: Outcome) -> str:
-    """What failed first in the last attempt; empty when nothing did."""
-    judgement = outcome.judgement
-    if judgement is None:
-        return ""
-    from orchestrator.restarts import first_cause
-
-    return first_cause(judgement.results, judgement.run)
+    """What failed in the last attempt, in brief; empty when nothing did."""
+    diagnosis = outcome.judgement.diagnosis if outcome.judgement else None
+    return diagnosis.brief if diagnosis else ""
 
 
 def _say_recap(
@@ -119,13 +116,17 @@ def verify_verb(path: Path, engine_name: EngineName, given: Given, *, as_json: b
     console = Console(quiet=as_json)
     loaded = load(path, given)
     engine = engine_for(engine_name, console.say_error)
+    console.num_ranks = loaded.playbook.ranks.nproc_per_node
     judgement = verify(Request(loaded, engine, state_folder() / "locks"))
+    if judgement.diagnosis is not None:
+        console.show_diagnosis(judgement.diagnosis)
     for result in judgement.results:
         console.show_check(result)
     if not judgement.holds:
         console.show_failure(judgement)
     if as_json:
-        print_json({"checks": [_check_document(each) for each in judgement.results]})
+        checks = [_check_document(each) for each in judgement.results]
+        print_json({"checks": checks, "diagnosis": _diagnosis_document(judgement)})
     return ExitCode.CONVERGED if judgement.holds else ExitCode.NOT_CONVERGED
 
 
@@ -170,10 +171,15 @@ def _outcome_document(
         "checks": [_check_document(each) for each in results],
         "restarts": [asdict(each) for each in outcome.restarts],
         "cause": _cause(outcome),
+        "diagnosis": _diagnosis_document(outcome.judgement),
         "recap": asdict(counts),
         "took_s": round(outcome.took_s, 3),
         "exit_code": int(outcome.exit_code),
     }
+
+
+def _diagnosis_document(judgement: Judgement | None) -> dict[str, Any] | None:
+    return judgement.diagnosis.document() if judgement and judgement.diagnosis else None
 
 
 def _check_document(result: CheckResult) -> dict[str, Any]:

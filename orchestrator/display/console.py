@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO, assert_never
 
@@ -17,6 +18,7 @@ from orchestrator.events import (
     ActionStarted,
     CheckChanged,
     Event,
+    FailureDiagnosed,
     GangRestarted,
     GangStopped,
     NodeEnded,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from orchestrator.errors import Fault
     from orchestrator.restarts import Restart
     from orchestrator.verify.checks import CheckResult, Finding
+    from orchestrator.verify.diagnose import Diagnosis
+    from orchestrator.verify.suspects import Evidence
     from orchestrator.watch import Judgement
 
 COLOURS = {"green": 32, "yellow": 33, "red": 31, "cyan": 36, "dim": 2, "bold": 1}
@@ -99,6 +103,7 @@ class Console:
         | NodeEnded
         | CheckChanged
         | StillWaiting
+        | FailureDiagnosed
         | GangStopped
         | RestartDecided
         | GangRestarted
@@ -118,6 +123,13 @@ class Console:
             case StillWaiting(pending, waited_s):
                 names = printable(", ".join(f"{each.name} ({each.why})" for each in pending))
                 self.say(self._paint("dim", f"waiting: {names}  {waited_s:.0f} s"))
+            case FailureDiagnosed(diagnosis):
+                self.show_diagnosis(diagnosis)
+            case _:
+                self._tell_of_gang(event)
+
+    def _tell_of_gang(self, event: GangStopped | RestartDecided | GangRestarted) -> None:
+        match event:
             case GangStopped(names, took_s):
                 self._task("stopped", "yellow", f"{', '.join(names)}  {took_s:.1f} s")
             case _:
@@ -197,23 +209,41 @@ class Console:
         for finding in result.findings:
             self.say(self._paint("red", f"    {_finding(finding)}"))
 
+    def show_diagnosis(self, diagnosis: Diagnosis) -> None:
+        """Print why a run failed: the answer, what shows it, what only followed from it."""
+        self.say(self._paint("red", f"DIAGNOSIS {printable(diagnosis.headline)}"))
+        for line in diagnosis.evidence:
+            self.say(f"    {self._evidence(line)}")
+        if diagnosis.consequences:
+            self.say("    what only followed:")
+        for text in diagnosis.consequences:
+            self.say(self._paint("dim", f"        {printable(text)}"))
+
+    def _evidence(self, line: Evidence) -> str:
+        """A line with its time, in UTC as torch's own log lines have it."""
+        clock = time.strftime("%H:%M:%S", time.gmtime(line.at_s))
+        millis = int(line.at_s % 1 * 1000)
+        who = "rank" if self.num_ranks == 1 else "node"
+        return f"{clock}.{millis:03d}  {who} {line.node_rank} | {log_text(line.text.encode())}"
+
     def show_attempts(self, restarts: Sequence[Restart], cause: str) -> None:
         """Print why each attempt failed, and which run's logs tell more; the last one too.
 
         Args:
-            restarts: one for each attempt but the last.
+            restarts: one for each attempt but the last; with none there is nothing to tell.
             cause: of the last one's failure; empty when it held.
         """
-        if restarts:
-            self.heading("ATTEMPTS")
+        if not restarts:
+            return
+        self.heading("ATTEMPTS")
         for restart in restarts:
             text = f"{restart.number}: {printable(restart.cause)} (run {restart.failed_run_id})"
             self._task("failed", "red", text)
-        if restarts and not cause:
-            self._task("ok", "green", f"{restarts[-1].number + 1}: every check holds")
-        elif cause:
-            number = f"{restarts[-1].number + 1}: " if restarts else "first cause: "
-            self._task("failed", "red", f"{number}{printable(cause)}")
+        last = restarts[-1].number + 1
+        if cause:
+            self._task("failed", "red", f"{last}: {printable(cause)}")
+        else:
+            self._task("ok", "green", f"{last}: every check holds")
 
     def show_failure(self, judgement: Judgement) -> None:
         """Print the last words of every node in which a check found fault."""

@@ -8,11 +8,11 @@ outright; failing that, what fits the facts best; failing that, the first thing 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from orchestrator.records import TorchImported
 from orchestrator.verify.checks.run import Run
-from orchestrator.verify.hangs import left_early, suspects_of_a_hang
+from orchestrator.verify.hangs import OF_STANDSTILL, left_early, suspects_of_a_hang
 from orchestrator.verify.joining import suspects_of_joining
 from orchestrator.verify.rank_facts import Phase
 from orchestrator.verify.results import CheckResult, Status
@@ -47,7 +47,8 @@ class Diagnosis:
         why: why; empty where there is no more to say.
         mend: what to do.
         at_s: when it happened, seconds since the epoch, by the engine's clock.
-        is_certain: False where a cause was concluded from what others met.
+        weight: PRIMARY where it names the cause outright, LIKELY where that was concluded,
+            SECONDARY where nothing but what others brought about is known.
         evidence: what shows it, in the order of time.
         consequences: what only followed, a line each.
     """
@@ -61,7 +62,7 @@ class Diagnosis:
     why: str
     mend: str
     at_s: float
-    is_certain: bool
+    weight: Weight
     evidence: tuple[Evidence, ...] = ()
     consequences: tuple[str, ...] = ()
 
@@ -83,9 +84,18 @@ class Diagnosis:
     def headline(self) -> str:
         """The answer in one line."""
         why = f": {self.why}" if self.why else ""
-        mend = f"; to mend it, {self.mend}" if self.mend else ""
-        each = "each " if self.also else ""
-        return f"{self.who} {each}{self.what}{why}{mend}"
+        mend = f"; {self.mend}" if self.mend else ""
+        return f"{self.brief}{why}{mend}"
+
+    def document(self) -> dict[str, object]:
+        """The answer for machines: every field, and the headline."""
+        weight = self.weight.name.lower()
+        return {"headline": self.headline, **asdict(self), "weight": weight}
+
+    @property
+    def brief(self) -> str:
+        """Who, and what happened: where there is room for no more."""
+        return f"{self.who} {'each ' if self.also else ''}{self.what}"
 
 
 def diagnose(results: Sequence[CheckResult], run: Run) -> Diagnosis | None:
@@ -93,7 +103,8 @@ def diagnose(results: Sequence[CheckResult], run: Run) -> Diagnosis | None:
     failed = [result for result in results if result.status is Status.FAILED]
     if not failed:
         return None
-    suspects = sorted(_suspects(run), key=_order)
+    of_processes = any(each.name in {"alive", *OF_STANDSTILL} for each in failed)
+    suspects = sorted(_suspects(run), key=_order) if of_processes else ()
     if not suspects:
         return _of_check(failed, run)
     return _of_suspects(suspects, run)
@@ -131,14 +142,14 @@ def _of_suspects(suspects: Sequence[Suspect], run: Run) -> Diagnosis:
         first.why,
         first.mend,
         first.at_s,
-        first.weight is Weight.PRIMARY,
+        first.weight,
         tuple(sorted(evidence, key=lambda line: line.at_s))[:MAX_EVIDENCE],
         _consequences(first, rest),
     )
 
 
 def _is_same(one: Suspect, other: Suspect) -> bool:
-    return (one.id, one.weight, one.what) == (other.id, other.weight, other.what)
+    return (one.id, one.what) == (other.id, other.what)
 
 
 def _consequences(first: Suspect, rest: Sequence[Suspect]) -> tuple[str, ...]:
@@ -211,7 +222,7 @@ def _of_check(failed: Sequence[CheckResult], run: Run) -> Diagnosis | None:
         f"expected {first.expected}; found {first.found}",
         "",
         run.now_s,
-        is_certain=True,
+        Weight.PRIMARY,
         consequences=tuple(
             f"check {each.name}: {each.why}" for each in failed if each is not result
         ),

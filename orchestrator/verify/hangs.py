@@ -6,12 +6,13 @@ another one. Where the probe took no stacks, the rank with the fewest steps is l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from orchestrator.state.observed import NodeStatus
 from orchestrator.verify.checks.run import Run
 from orchestrator.verify.joining import stack_lines
 from orchestrator.verify.rank_facts import RankFacts
+from orchestrator.verify.results import CheckResult, Status
 from orchestrator.verify.suspects import Evidence, Suspect, Weight
 
 SAME_CALLS = (
@@ -19,6 +20,25 @@ SAME_CALLS = (
 )
 _LIBRARIES = ("site-packages", "dist-packages", "/lib/python", "<frozen", "<string>")
 _WAITING_FRAMES = ("torch/autograd/", "torch/distributed/")
+
+
+OF_STANDSTILL = frozenset({"joined", "training", "progress", "completed"})
+"""Checks that fail because nothing happens: the stacks then say where it does not."""
+
+
+def stacks_may_come(results: Sequence[CheckResult], run: Run) -> bool:
+    """True when the probe of a rank that stands still has yet to say where that rank is."""
+    failed = {each.name for each in results if each.status is Status.FAILED}
+    if "alive" in failed or not failed & OF_STANDSTILL:
+        return False
+    running = {node.node_rank for node in run.nodes if node.status is NodeStatus.RUNNING}
+    return any(
+        run.node_of(rank) in running
+        and facts.interpreter is not None
+        and facts.stacks is None
+        and not facts.has_finished
+        for rank, facts in run.facts.ranks.items()
+    )
 
 
 def suspects_of_a_hang(run: Run) -> Iterator[Suspect]:
@@ -129,7 +149,7 @@ def _all_alike(run: Run, waits: dict[int, str]) -> tuple[Suspect, ...]:
             facts.last_step_at_s or facts.joined_at_s or run.started_at_s,
             run.node_of(rank),
             rank,
-            f"made no step after step {facts.last_step}",
+            f"made no step after {f'step {facts.last_step}' if facts.last_step else 'it joined'}",
             _where(facts, call),
             SAME_CALLS if call else "see what it does after that step",
             _standing(run, rank),

@@ -315,23 +315,40 @@ def is_loopback(address: str) -> bool:
 
 def _by_its_code(node: ObservedNode, spec: NodeSpec, run: Run) -> Suspect:
     """A node that gave no reason: what its exit code says, and its last line."""
-    code = node.exit_code or 0
-    at_s = node.finished_at_s or run.now_s
+    code, at_s = node.exit_code or 0, node.finished_at_s or run.now_s
+    if code in COMMAND_CODES:
+        return _never_began(node, spec, at_s)
     if code > 128:
         return _killed(None, code - 128, at_s, node, spec)
-    last = _last_line(node, run)
-    is_command = code in COMMAND_CODES
-    what = f"exited with code {code}" if not is_command else f"ended with code {code}"
+    rank, what, last = _only_rank(spec), f"exited with code {code}", _last_line(node, run)
+    ends = (end for _, end in sorted(run.facts.nodes[node.node_rank].torchrun.ends.items()))
+    if first := next((end for end in ends if end.code > 0), None):
+        rank, what = first.rank, f"exited with code {first.code}"
     return Suspect(
-        "command" if is_command else "exit-code",
+        "exit-code",
+        Weight.PRIMARY,
+        at_s,
+        node.node_rank,
+        rank,
+        f"{what}: last line `{last}`" if last else what,
+        "" if last else "it wrote nothing",
+        "see the last lines of its log" if last else "see what ranks.command does",
+        (Evidence(at_s, node.node_rank, last),) if last else (),
+    )
+
+
+def _never_began(node: ObservedNode, spec: NodeSpec, at_s: float) -> Suspect:
+    under_torchrun = spec.num_ranks > 1 and spec.command[:1] == ("torchrun",)
+    name = "torchrun, which starts the ranks of a node," if under_torchrun else spec.command[0]
+    return Suspect(
+        "command",
         Weight.PRIMARY,
         at_s,
         node.node_rank,
         _only_rank(spec),
-        what,
-        COMMAND_CODES.get(code, f"its last line is `{last}`" if last else "it wrote nothing"),
-        "see that ranks.command is in the image" if is_command else "see the last lines of its log",
-        (Evidence(at_s, node.node_rank, last),) if last else (),
+        f"did not start: {COMMAND_CODES[node.exit_code or 0]}",
+        f"{name} is not in its image, or not a program",
+        "use an image that has it, or mend ranks.command",
     )
 
 

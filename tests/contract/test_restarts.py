@@ -49,7 +49,7 @@ def test_the_second_attempt_is_a_new_run_of_new_nodes(stand: Stand) -> None:
 
     assert followed.judgement.holds
     assert [(each.number, each.failed_run_id) for each in followed.restarts] == [(1, "run-0")]
-    assert followed.restarts[0].cause.startswith("node 1 exited with code 1")
+    assert followed.restarts[0].cause.startswith(f"rank 1 ({first[1].name}) exited with code 1")
     nodes = stand.engine.observe_nodes(project)
     assert [(node.run_id, node.restart_count, node.exit_code) for node in nodes] == [
         ("run-1", 1, 0),

@@ -80,6 +80,7 @@ def test_apply_as_a_document(desk: Desk) -> None:
         "checks": CHECKS,
         "restarts": [],
         "cause": "",
+        "diagnosis": None,
         "recap": {"ok": 3, "changed": 4, "failed": 0, "skipped": 0},
         "exit_code": 0,
     }
@@ -96,6 +97,7 @@ def test_a_second_apply_as_a_document(desk: Desk) -> None:
         "checks": CHECKS,
         "restarts": [],
         "cause": "",
+        "diagnosis": None,
         "recap": {"ok": 7, "changed": 0, "failed": 0, "skipped": 0},
         "exit_code": 0,
     }
@@ -108,7 +110,9 @@ def test_an_apply_that_fails_as_a_document(desk: Desk) -> None:
     dies = "exited with code 127: its command does not exist"
     assert said.code == said.document["exit_code"] == ExitCode.NODE_NOT_STARTED
     assert said.document["recap"] == {"ok": 0, "changed": 4, "failed": 3, "skipped": 0}
-    assert said.document["cause"] == f"node 0 {dies}"
+    never = "ranks 0 and 1 each did not start: its command does not exist"
+    assert said.document["cause"] == never
+    assert said.document["diagnosis"]["headline"].startswith(never)
     assert said.document["checks"][0] == {
         "name": "alive",
         "status": "failed",
@@ -134,6 +138,7 @@ def test_detached_as_a_document(desk: Desk) -> None:
         "checks": [],
         "restarts": [],
         "cause": "",
+        "diagnosis": None,
         "recap": {"ok": 0, "changed": 4, "failed": 0, "skipped": 0},
         "exit_code": 0,
     }
@@ -233,7 +238,7 @@ def test_verify_as_a_document(desk: Desk) -> None:
     desk.run("apply", "pair.yaml")
     desk.engine.failures = {call: AssertionError(call) for call in MUTATING}
     said = desk.run("verify", "--json", "pair.yaml")
-    assert (said.code, said.document) == (0, {"checks": CHECKS})
+    assert (said.code, said.document) == (0, {"checks": CHECKS, "diagnosis": None})
 
 
 def test_verify_as_text(desk: Desk) -> None:
@@ -245,6 +250,7 @@ def test_verify_as_text(desk: Desk) -> None:
     assert (said.code, [without_times(line) for line in lines]) == (
         1,
         [
+            f"DIAGNOSIS ranks 0 and 1 each fails check joined: {never}",
             "ok:      check alive: 2 nodes in order",
             "failed:  check joined: 2 of 2 ranks did not join",
             f"    rank 0: {never}",

@@ -1,4 +1,4 @@
-"""What torchrun's summary tells of the ranks of its node, and which failure came first."""
+"""What torchrun's summary tells of the ranks of its node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.verify.outcome import failures, how_it_ended
+from orchestrator.verify.outcome import how_it_ended
 from orchestrator.verify.torchrun import RankEnd, Summary
 from tests.unit.verify.story import Story
 
@@ -104,37 +104,6 @@ def test_a_node_of_one_rank_is_not_asked_for_a_summary() -> None:
     tell(story, 1, "  rank      : 1 (local_rank: 0)\n  exitcode  : -9 (pid: 1)")
     story.end(1, 137)
     assert how_it_ended(story.nodes[1], story.facts) == "was killed by signal 9 (exit code 137)"
-
-
-def test_the_first_cause_is_not_the_first_to_have_ended() -> None:
-    story = Story(3, 2)
-    for node in (0, 2):
-        story.fail(node * 2, 4.0, LOST, "RuntimeError")
-        story.end(node, 1, at_s=6.0)
-    tell(story, 1, CAPTURED.format(other=-15, first=-9))
-    story.end(1, 1, at_s=8.0)
-    found = failures(story.nodes.values(), story.facts)
-    assert [(each.node_rank, each.is_echo) for each in found] == [
-        (1, False),
-        (0, True),
-        (2, True),
-    ]
-    assert str(found[0]) == f"node 1 exited with code 1: {SUM}"
-
-
-def test_of_two_causes_the_earlier_one_is_first() -> None:
-    story = Story(2)
-    story.fail(1, 3.0, "no corpus")
-    story.fail(0, 4.0, "no space")
-    story.end(0, 1, at_s=5.0)
-    story.end(1, 1, at_s=6.0)
-    assert [each.node_rank for each in failures(story.nodes.values(), story.facts)] == [1, 0]
-
-
-def test_a_node_that_ended_well_or_runs_has_not_failed() -> None:
-    story = Story(2)
-    story.end(0, 0)
-    assert failures(story.nodes.values(), story.facts) == ()
 
 
 def test_a_torchrun_that_is_missing_is_said_to_be() -> None:
