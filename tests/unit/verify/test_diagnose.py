@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def probe(story: Story, rank: int, at_s: float, event: str, node: int | None = N
     story.say(rank if node is None else node, at_s, json.dumps(record))
 
 
-def rendezvous(story: Story, rank: int, at_s: float = 2.0, **view: object) -> None:
+def rendezvous(story: Story, rank: int, at_s: float = 2.0, **view: Any) -> None:
     """A rank calls init_process_group, as it was told to but for `view`."""
     fields = {
         "event": "rendezvous_started",
@@ -319,7 +320,7 @@ GIVEN = "and something changed it; leave {} as it is set for you"
         ),
     ],
 )
-def test_a_rank_that_was_told_otherwise(view: dict[str, object], told: str) -> None:
+def test_a_rank_that_was_told_otherwise(view: dict[str, Any], told: str) -> None:
     story = given_ports(Story())
     rendezvous(story, 0)
     rendezvous(story, 1, **view)
