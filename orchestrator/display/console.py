@@ -126,19 +126,14 @@ class Console:
             case FailureDiagnosed(diagnosis):
                 self.show_diagnosis(diagnosis)
             case _:
-                self._tell_of_gang(event)
-
-    def _tell_of_gang(self, event: GangStopped | RestartDecided | GangRestarted) -> None:
-        match event:
-            case GangStopped(names, took_s):
-                self._task("stopped", "yellow", f"{', '.join(names)}  {took_s:.1f} s")
-            case _:
                 self._tell_of_runs(event)
 
     def _tell_of_runs(
-        self, event: RestartDecided | GangRestarted | ReferenceStarted | ReferenceRan
+        self, event: GangStopped | RestartDecided | GangRestarted | ReferenceStarted | ReferenceRan
     ) -> None:
         match event:
+            case GangStopped(names, took_s):
+                self._task("stopped", "yellow", f"{', '.join(names)}  {took_s:.1f} s")
             case RestartDecided(restart, delay_s):
                 when = f" in {delay_s:g} s" if delay_s else ""
                 self._task(
