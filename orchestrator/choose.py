@@ -54,7 +54,11 @@ def docker_engine() -> Engine:
     """Docker, as the `docker` command sees it."""
     from orchestrator.engines.docker.engine import DockerEngine
 
-    return DockerEngine(cache_dir=cache_folder() / "images", private_dir=state_folder() / "private")
+    return DockerEngine(
+        cache_dir=cache_folder() / "images",
+        private_dir=state_folder() / "private",
+        probe_dir=state_folder() / "probe",
+    )
 
 
 def local_engine() -> Engine:
@@ -106,7 +110,7 @@ def _accepts(path: Path) -> bool:
 
 
 def state_folder() -> Path:
-    """Where locks lie: `$XDG_STATE_HOME/orchestrate`."""
+    """Where locks, secrets and copies of the probe lie: `$XDG_STATE_HOME/orchestrate`."""
     return _xdg("XDG_STATE_HOME", ".local/state")
 
 

@@ -14,10 +14,10 @@ from orchestrator.devices import backend, gpu_demand, gpu_env, memlock_bytes
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.launcher import under_torchrun
 from orchestrator.playbook.loaded import LoadedPlaybook
-from orchestrator.playbook.models import PerNode, Playbook, Ranks, Resources
+from orchestrator.playbook.models import Joined, PerNode, Playbook, Progress, Ranks, Resources
 from orchestrator.playbook.outside import NOTHING, Taken
 from orchestrator.profiles import confinement_of, default_user, environment_of
-from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, ProbeOrders
 from orchestrator.state.labels import ENV_SECRETS_DIR, SECRETS_FOLDER
 from orchestrator.state.spec import Limits, Mount, NodeSpec, Secret, sorted_env
 from orchestrator.state.traits import EngineTraits
@@ -93,6 +93,15 @@ def resolve(
     )
 
 
+def probe_orders(playbook: Playbook) -> ProbeOrders:
+    """What the probe is told of the checks."""
+    checks = playbook.health_checks if playbook.probe == "on" else ()
+    joined = next((check.within_s for check in checks if isinstance(check, Joined)), None)
+    progress = next((check.every_s for check in checks if isinstance(check, Progress)), None)
+    checksum = any(check.kind == "parameters_in_sync" for check in checks)
+    return ProbeOrders(joined, progress, checksum)
+
+
 def node_name(project: str, node_rank: int) -> str:
     """Container name, hostname and network alias of a node."""
     return f"{project}-node-{node_rank}"
@@ -165,6 +174,7 @@ def _node(
         network=network_name(playbook) if traits.has_networks else None,
         confinement=confinement_of(playbook.security) if traits.is_isolated else None,
         workdir=None if traits.is_isolated else str(loaded.folder),
+        probe=playbook.probe == "on" and traits.places_probe,
     )
 
 

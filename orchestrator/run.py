@@ -40,6 +40,7 @@ from orchestrator.executor import FAILED_GRACE_S, Execution, execute, stop_gang
 from orchestrator.lock import project_lock
 from orchestrator.plans.drift import remaining_differences
 from orchestrator.plans.plan import BuildImage, Plan, PullImage
+from orchestrator.resolve import probe_orders
 from orchestrator.state.desired import DesiredState, RunIdentity
 from orchestrator.state.observed import COMMAND_CODES
 
@@ -214,6 +215,7 @@ def _identity(request: Request, desired: DesiredState, restart_count: int = 0) -
         playbook=desired.playbook,
         playbook_digest=desired.playbook_digest,
         restart_count=restart_count,
+        probe=probe_orders(request.loaded.playbook),
     )
 
 

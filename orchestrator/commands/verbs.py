@@ -52,6 +52,11 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
         plan_key=source.plan_key,
     )
     _introduce(console, loaded, engine, path)
+    if loaded.playbook.probe == "on" and not engine.traits.places_probe:
+        console.say_error(
+            "orchestrate: this engine does not see folders of this machine: nodes run without the"
+            " probe, and the checks rest on what the script itself reports"
+        )
     if options.detach and loaded.playbook.restarts.max:
         console.say_error("orchestrate: with --detach nobody follows the run: it is not restarted")
     try:

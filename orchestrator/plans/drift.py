@@ -185,7 +185,7 @@ def _stays(found: ObservedNode, around: Surroundings) -> Callable[[FieldChange],
 def _spec_changes(
     wanted: NodeSpec, found: ObservedNode, image: ObservedImage | None
 ) -> tuple[FieldChange, ...]:
-    changes = field_changes(found.spec, _with_defaults(wanted, image))
+    changes = field_changes(_plain(found.spec), _plain(_with_defaults(wanted, image)))
     if image is not None or wanted.image is None:
         return changes
     # Its image is not the one that is here now, if any: what is there and not asked for may
@@ -203,6 +203,13 @@ def _with_defaults(spec: NodeSpec, image: ObservedImage | None) -> NodeSpec:
         user=spec.user or image.user or None,
         workdir=spec.workdir or image.workdir or None,
     )
+
+
+def _plain(spec: NodeSpec) -> NodeSpec:
+    """The spec without a PYTHONPATH of nothing, which is none once the probe is put before it."""
+    if not spec.probe or ("PYTHONPATH", "") not in spec.env:
+        return spec
+    return replace(spec, env=tuple(pair for pair in spec.env if pair[0] != "PYTHONPATH"))
 
 
 def _status_cause(found: ObservedNode) -> str:

@@ -92,6 +92,11 @@ def _version(value: object) -> object:
     return value
 
 
+def _switch(value: object) -> object:
+    # YAML 1.1 reads `on` and `off` as booleans, and so do those who learned it: both are meant.
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 def _user(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_UID:
         return value
@@ -137,6 +142,13 @@ LocalPath = Annotated[str, LOCAL_PATH]
 
 Version = Annotated[Literal[1], BeforeValidator(_version)]
 """The version of the language."""
+
+Switch = Annotated[
+    Literal["on", "off"],
+    BeforeValidator(_switch),
+    WithJsonSchema({"enum": ["on", "off", True, False]}),
+]
+"""`on` or `off`; `true` and `false` say the same."""
 
 User = Annotated[
     int | str,

@@ -24,7 +24,7 @@ from orchestrator.playbook.health import (
     Progress,
     Training,
 )
-from orchestrator.playbook.language import Duration, LocalPath, Section, Version
+from orchestrator.playbook.language import Duration, LocalPath, Section, Switch, Version
 from orchestrator.playbook.ranks import MAX_NODES, Mount, PerNode, Ranks, Resources
 from orchestrator.playbook.security import Security
 
@@ -202,6 +202,14 @@ class Playbook(Section):
         default_factory=Security,
         description="How far nodes are locked in.",
         examples=[{"profile": "default"}],
+    )
+    probe: Switch = Field(
+        default="on",
+        description="Whether every Python process of a node reports how it joined and trains, "
+        "without a changed line of the script: a read-only folder is mounted at "
+        "/opt/orchestrate/probe and put first on PYTHONPATH. `off` leaves both out: the checks "
+        "then rest on what the script itself reports. `true` and `false` say the same.",
+        examples=["off"],
     )
     health_checks: tuple[HealthCheck, ...] = Field(
         default=(),

@@ -46,6 +46,8 @@ gpu: {mode: cpu}                   # cpu | exclusive | shared: see gpu.md
 
 security: {profile: default}       # or strict: read-only root, no root user, pinned image
 
+probe: on                          # off: nodes are not told to report; see probe.md
+
 health_checks:                     # apply has converged when all of these hold
   - joined: {within: 60s}
   - training: {steps: 1, within: 60s}
@@ -179,7 +181,7 @@ def _type(of: Json, schema: Json) -> str:
     if "const" in of:
         return f"`{of['const']}`"
     if "enum" in of:
-        return " or ".join(f"`{choice}`" for choice in of["enum"])
+        return " or ".join(f"`{flow(choice)}`" for choice in of["enum"])
     if "anyOf" in of:
         kinds = [_type(choice, schema) for choice in of["anyOf"] if choice.get("type") != "null"]
         return " or ".join(kinds)

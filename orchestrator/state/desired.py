@@ -53,6 +53,21 @@ class DesiredState:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeOrders:
+    """What the probe is told of the checks, None or False where it has nothing to do for them.
+
+    Attributes:
+        join_s: a process that is not joined by then says where its threads are.
+        hang_s: so does one that makes no optimizer step for so long.
+        checksum: each rank reports a checksum of its parameters.
+    """
+
+    join_s: float | None = None
+    hang_s: float | None = None
+    checksum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunIdentity:
     """What tells one run of a project from another; becomes labels and `told_to_nodes`."""
 
@@ -62,3 +77,4 @@ class RunIdentity:
     playbook: str = ""
     playbook_digest: str = ""
     restart_count: int = 0  # attempts of the same job before this one
+    probe: ProbeOrders = ProbeOrders()

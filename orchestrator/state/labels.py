@@ -18,9 +18,13 @@ LABEL_RESTART_COUNT = "orchestrate.restart_count"
 LABEL_HIDDEN_ENV = "orchestrate.hidden_env"
 LABEL_SECRETS = "orchestrate.secrets"
 LABEL_OWNER = "orchestrate.owner"
+LABEL_PROBE = "orchestrate.probe"
 
 SECRETS_FOLDER = "/run/secrets"
 """Where a container finds its secrets."""
+
+PROBE_FOLDER = "/opt/orchestrate/probe"
+"""Where a container finds the probe, first on its PYTHONPATH."""
 
 ENV_SECRETS_DIR = "ORCHESTRATE_SECRETS_DIR"
 """Tells a node where its secrets are: the one name that holds on every engine."""

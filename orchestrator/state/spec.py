@@ -83,6 +83,7 @@ class NodeSpec:
     gpus: tuple[str, ...] = ()
     hidden_env: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    probe: bool = False  # whether its Python processes find the probe
 
     @property
     def ranks(self) -> range:
@@ -104,6 +105,7 @@ def spec_fields(spec: NodeSpec) -> dict[str, str]:
         "user": spec.user or "",
         "network": spec.network or "",
         "workdir": spec.workdir or "",
+        "probe": "on" if spec.probe else "off",
         "resources.cpus": _shown(spec.limits.cpus),
         "resources.memory": _size(spec.limits.memory_bytes),
         "resources.shm_size": _size(spec.limits.shm_bytes),
@@ -166,6 +168,8 @@ def spec_hash(spec: NodeSpec) -> str:
     import hashlib  # loads OpenSSL: only who starts nodes pays for it
 
     fields = {name: text for name, text in spec_fields(spec).items() if name not in CHANGEABLE}
+    if not spec.probe:
+        del fields["probe"]  # as before there was one
     text = json.dumps(fields, sort_keys=True, ensure_ascii=True)
     return f"v1:sha256{hashlib.sha256(text.encode()).hexdigest()}"
 

@@ -20,6 +20,7 @@ class EngineTraits:
     gpu_variable: str = "NVIDIA_VISIBLE_DEVICES"  # which GPUs a node sees, by UUID
     gpu_env: Mapping[str, str] = field(default_factory=dict)  # added where a node has GPUs
     endpoint: str = ""  # which of several engines of this name; empty for the usual one
+    places_probe: bool = True  # False: nodes cannot see a folder of this machine
     in_place: frozenset[str] = frozenset()  # fields that it can change while a node runs
 
     @property

@@ -13,9 +13,10 @@ from orchestrator.errors import InvalidPlaybook
 from orchestrator.images.recipe import BuildRecipe
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.loader import load, load_text
-from orchestrator.resolve import build_recipe, resolve
-from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
+from orchestrator.resolve import build_recipe, probe_orders, resolve
+from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, ProbeOrders
 from orchestrator.state.spec import Confinement, Limits, Mount, NodeSpec
+from orchestrator.state.traits import EngineTraits
 
 HEAD = """\
 version: 1
@@ -81,6 +82,7 @@ def test_two_rank_on_docker(repository: Path) -> None:
                 network="two-rank-net",
                 confinement=Confinement(("ALL",), True, privileged=False),
                 workdir=None,
+                probe=True,
             )
             for rank in range(2)
         ),
@@ -109,6 +111,7 @@ def test_two_rank_on_the_embedded_engine(repository: Path) -> None:
                 network=None,
                 confinement=None,
                 workdir=str(repository / "playbooks"),
+                probe=True,
             )
             for rank in range(2)
         ),
@@ -370,3 +373,39 @@ def test_a_recipe_is_absolute_and_sorted(tmp_path: Path) -> None:
         dockerfile=tmp_path / "src" / "Dockerfile",
         args=(("A", "1"), ("B", "2")),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "traits", "is_there"),
+    [
+        ("", DOCKER, True),
+        ("probe: on", DOCKER, True),
+        ("probe: true", LOCAL, True),
+        ("probe: off", DOCKER, False),
+        ("probe: false", LOCAL, False),
+        ("probe: on", replace(DOCKER, places_probe=False), False),
+    ],
+)
+def test_nodes_have_the_probe_unless_it_is_off_or_cannot_be_had(
+    text: str, traits: EngineTraits, is_there: bool, tmp_path: Path
+) -> None:
+    state = resolve(loaded(tmp_path, ranks("") + text), traits)
+    assert [node.probe for node in state.nodes] == [is_there, is_there]
+
+
+CHECKS = "health_checks: [joined: {within: 20s}, progress: {every: 5s}, parameters_in_sync]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "orders"),
+    [
+        ("", ProbeOrders()),
+        ("health_checks: [loss, joined]\n", ProbeOrders(join_s=60.0)),
+        (CHECKS, ProbeOrders(20.0, 5.0, checksum=True)),
+        (f"{CHECKS}probe: off\n", ProbeOrders()),
+    ],
+)
+def test_the_probe_is_told_what_the_checks_want_of_it(
+    text: str, orders: ProbeOrders, tmp_path: Path
+) -> None:
+    assert probe_orders(loaded(tmp_path, ranks("") + text).playbook) == orders

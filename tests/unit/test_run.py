@@ -14,7 +14,7 @@ from orchestrator.events import Event, NodeEnded, PlanMade
 from orchestrator.lock import project_lock
 from orchestrator.playbook.loader import load
 from orchestrator.run import apply, desired_state, new_run_id, plan, query_for, verify
-from orchestrator.state.desired import NetworkSpec, RunIdentity
+from orchestrator.state.desired import NetworkSpec, ProbeOrders, RunIdentity
 from tests.unit.fake_engine import LOCAL_LIKE, MUTATING, FakeEngine, Script, joined
 from tests.unit.fakes import told
 from tests.unit.workbench import PLAYBOOK, Bench, bench, results
@@ -73,6 +73,7 @@ def test_the_nodes_are_told_who_they_are(bench: Bench) -> None:
             run_dir=str(bench.folder / ".orchestrate/runs/pair/run-1"),
             playbook=str(bench.folder / "pair.yaml"),
             playbook_digest=loaded.digest,
+            probe=ProbeOrders(join_s=20.0),
         )
     }
 

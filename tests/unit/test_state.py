@@ -66,6 +66,7 @@ OTHERS: dict[str, object] = {
     "secrets": (Secret("hf_token", b"hf_1234"),),
     "workdir": "/",
     "gpus": ("GPU-a",),
+    "probe": True,
 }
 NONE_ALLOWED = ("image", "user", "network", "confinement", "workdir")
 MOUNT_OTHERS: dict[str, object] = {"source": "/s", "target": "/t", "read_only": False}
@@ -138,6 +139,7 @@ def test_a_spec_is_flattened_to_text() -> None:
         "resources.memory": "1GiB",
         "resources.shm_size": "256MiB",
         "resources.pids": "512",
+        "probe": "off",
         "cap_drop": "ALL",
         "no_new_privileges": "true",
         "privileged": "false",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -310,3 +311,30 @@ def test_an_engine_that_there_is_not(engine: str, desk: Desk) -> None:
     said = desk.run("apply", "--engine", engine, "pair.yaml")
     assert (said.code, said.out, isinstance(desk.engine, FakeEngine)) == (64, "", True)
     assert desk.engine.journal == []
+
+
+@pytest.mark.parametrize(
+    ("text", "places_probe", "num_told"),
+    [("", False, 1), ("probe: off\n", False, 0), ("", True, 0)],
+)
+def test_an_engine_that_cannot_place_the_probe_is_told_of_once(
+    text: str, places_probe: bool, num_told: int, desk: Desk
+) -> None:
+    desk.write(PLAYBOOK + text)
+    desk.engine.traits = replace(desk.engine.traits, places_probe=places_probe)
+    said = desk.run("apply", "pair.yaml")
+    assert (said.code, said.err.count("nodes run without the probe")) == (0, num_told)
+    probes = [node.spec.probe for node in desk.engine.observe_nodes("pair")]
+    assert probes == [not text and places_probe] * 2
+
+
+def test_edited_deadlines_are_no_reason_to_replace_a_node(desk: Desk) -> None:
+    desk.run("apply", "pair.yaml")
+    desk.write(PLAYBOOK.replace("20s", "21s").replace("[{joined", "[{progress: {}}, {joined"))
+    said = desk.run("apply", "--json", "pair.yaml")
+    assert (said.code, said.document["plan"]["counts"]) == (0, NO_CHANGES | {"keep": 4})
+    desk.write(PLAYBOOK + "probe: off\n")
+    said = desk.run("plan", "--json", "pair.yaml")
+    fields = [each["fields"] for each in said.document["objects"] if each["kind"] == "node"]
+    switched = {"field": "probe", "old": "on", "new": "off", "forces_replacement": True}
+    assert fields == [[switched], [switched]]

@@ -96,6 +96,11 @@ SYMPTOMS = (
         "check ranks.command: the image must contain its first word",
     ),
     _symptom(
+        r"bind source path does not exist: .*/probe/[0-9a-f]{16}\b",
+        NodeNotStarted,
+        "the engine does not see this machine's folders: say probe: off",
+    ),
+    _symptom(
         r"invalid mount config|bind source path does not exist|error mounting|not a directory",
         NodeNotStarted,
         "check ranks.mounts: the source must be visible to the engine",

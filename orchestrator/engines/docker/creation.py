@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.identity import told_to_nodes
+from orchestrator.engines.docker.inspection import PROBE_CHANNEL
+from orchestrator.identity import ENV_PROBE_CHANNEL, told_to_nodes, with_probe
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.labels import (
     LABEL_HIDDEN_ENV,
@@ -14,40 +15,68 @@ from orchestrator.state.labels import (
     LABEL_OWNER,
     LABEL_PLAYBOOK,
     LABEL_PLAYBOOK_DIGEST,
+    LABEL_PROBE,
     LABEL_PROJECT,
     LABEL_RESTART_COUNT,
     LABEL_RUN_DIR,
     LABEL_RUN_ID,
     LABEL_SECRETS,
     LABEL_SPEC_HASH,
+    PROBE_FOLDER,
     SECRETS_FOLDER,
 )
 from orchestrator.state.spec import Mount, NodeSpec, spec_hash
 
 
 @dataclass(frozen=True, slots=True)
+class ProbePlace:
+    """Where the probe lies on this machine, and the PYTHONPATH that comes after it.
+
+    `pythonpath` is what a node's image has; one that the node is given itself replaces it.
+    """
+
+    source: Path
+    pythonpath: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Creation:
     """A node as it should be, the run it is for, and who makes it.
 
-    `private` is the run's folder for what nobody else may see (`private.py`).
+    Attributes:
+        node: the node.
+        identity: its run.
+        owner: whose it is.
+        private: the run's folder for what nobody else may see (`private.py`).
+        probe: where the probe is; None for a node without it.
     """
 
     node: NodeSpec
     identity: RunIdentity
     owner: str
     private: Path = Path()
+    probe: ProbePlace | None = None
 
     @property
     def shown_env(self) -> dict[str, str]:
         """The variables whose values may be seen by whoever lists this machine's processes."""
-        shown = {name: value for name, value in self.node.env if name not in self.node.hidden_env}
+        hidden = self.node.hidden_env
+        shown = {name: value for name, value in self._given.items() if name not in hidden}
         return shown | told_to_nodes(self.identity)
 
     @property
     def env(self) -> dict[str, str]:
         """All variables, in the order in which an engine is told of them."""
+        return {name: self._given[name] for name in self.node.hidden_env} | self.shown_env
+
+    @property
+    def _given(self) -> dict[str, str]:
+        """The node's own variables, and what makes its Python processes find the probe."""
         env = dict(self.node.env)
-        return {name: env[name] for name in self.node.hidden_env} | self.shown_env
+        if self.probe is None:
+            return env
+        found = with_probe(env, PROBE_FOLDER, self.probe.pythonpath)
+        return found | {ENV_PROBE_CHANNEL: PROBE_CHANNEL}
 
     @property
     def secrets(self) -> Path:
@@ -57,8 +86,12 @@ class Creation:
     @property
     def mounts(self) -> tuple[Mount, ...]:
         """The folders and files of this machine that the node sees."""
-        secrets = Mount(str(self.secrets), SECRETS_FOLDER, read_only=True)
-        return (*self.node.mounts, secrets) if self.node.secrets else self.node.mounts
+        mounts = self.node.mounts
+        if self.node.secrets:
+            mounts = (*mounts, Mount(str(self.secrets), SECRETS_FOLDER, read_only=True))
+        if self.probe is not None:
+            mounts = (*mounts, Mount(str(self.probe.source), PROBE_FOLDER, read_only=True))
+        return mounts
 
     @property
     def labels(self) -> dict[str, str]:
@@ -80,4 +113,6 @@ class Creation:
             labels[LABEL_HIDDEN_ENV] = ",".join(node.hidden_env)
         if node.secrets:
             labels[LABEL_SECRETS] = ",".join(secret.name for secret in node.secrets)
+        if self.probe is not None:
+            labels[LABEL_PROBE] = str(self.probe.source)
         return labels

@@ -86,12 +86,40 @@ def endpoint(environ: Mapping[str, str]) -> str:
     return environ.get("DOCKER_HOST") or f"context {context}"
 
 
+def sees_this_machine(environ: Mapping[str, str]) -> bool:
+    """True where the engine is reached by a local socket, so that it mounts this machine's folders.
+
+    Docker Desktop and its kin, whose engine is in a virtual machine that shares them, count too.
+    """
+    if host := environ.get("DOCKER_HOST"):
+        return host.startswith(_UNIX)
+    context = environ.get("DOCKER_CONTEXT") or _configured_context(environ)
+    if context in {"", "default"}:
+        return True
+    return context is not None and _host_of_context(context, environ).startswith(_UNIX)
+
+
+def _host_of_context(context: str, environ: Mapping[str, str]) -> str:
+    """Where a context leads; empty where that cannot be told."""
+    import hashlib  # loads OpenSSL, which few have a use for
+
+    digest = hashlib.sha256(context.encode(errors="replace")).hexdigest()
+    path = _config_folder(environ) / "contexts" / "meta" / digest / "meta.json"
+    try:
+        return str(json.loads(path.read_bytes())["Endpoints"]["docker"]["Host"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return ""
+
+
+def _config_folder(environ: Mapping[str, str]) -> Path:
+    folder = environ.get("DOCKER_CONFIG")
+    return Path(folder) if folder else Path(environ.get("HOME", "/")) / ".docker"
+
+
 def _configured_context(environ: Mapping[str, str]) -> str | None:
     """The current context of docker's configuration; None where that cannot be told."""
-    folder = environ.get("DOCKER_CONFIG")
-    config = Path(folder) if folder else Path(environ.get("HOME", "/")) / ".docker"
     try:
-        found = json.loads((config / "config.json").read_bytes())
+        found = json.loads((_config_folder(environ) / "config.json").read_bytes())
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, RecursionError):

@@ -16,18 +16,20 @@ from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
 
+from orchestrator.engines import probe_files
 from orchestrator.engines.base import OnLine, OnLog, Query
 from orchestrator.engines.docker.changing import Changer
 from orchestrator.engines.docker.cli import DockerCli, to_error
-from orchestrator.engines.docker.creation import Creation
+from orchestrator.engines.docker.creation import Creation, ProbePlace
 from orchestrator.engines.docker.deadlines import deadlines_from
-from orchestrator.engines.docker.endpoint import Ways, endpoint, make_ways
+from orchestrator.engines.docker.endpoint import Ways, endpoint, make_ways, sees_this_machine
 from orchestrator.engines.docker.inspection import Json, image_from_inspect
 from orchestrator.engines.docker.options import update_options
 from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.private import PrivateFiles
 from orchestrator.engines.docker.reading import Filter, Reader
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
+from orchestrator.identity import ENV_PYTHONPATH
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.labels import LABEL_OWNER, LABEL_PROJECT
 from orchestrator.state.observed import (
@@ -74,6 +76,7 @@ class DockerEngine:
     Args:
         cache_dir: where image builds keep wheels and their log.
         private_dir: where secrets lie as long as nodes refer to them.
+        probe_dir: where the copies of the probe lie that nodes see; None: in `cache_dir`.
         ways: how to look at the engine and to tell it; None: the quickest that lead to it.
         owner: whose objects are ours; None: as the environment says.
 
@@ -86,6 +89,7 @@ class DockerEngine:
         *,
         cache_dir: Path,
         private_dir: Path,
+        probe_dir: Path | None = None,
         ways: Ways | None = None,
         owner: str | None = None,
     ) -> None:
@@ -93,9 +97,14 @@ class DockerEngine:
         self._cli = DockerCli(deadlines=self._deadlines)
         self._cache_dir = cache_dir
         self._private = PrivateFiles(private_dir)
+        self._probe_dir = probe_dir or cache_dir / "probe"
         self._given_ways = ways
         self._ownership = Ownership(owner or owner_of(os.environ))
-        self.traits = replace(TRAITS, endpoint=endpoint(os.environ))
+        self.traits = replace(
+            TRAITS,
+            endpoint=endpoint(os.environ),
+            places_probe=sees_this_machine(os.environ),
+        )
 
     @cached_property
     def _ways(self) -> Ways:
@@ -208,12 +217,17 @@ class DockerEngine:
         rendezvous: a peer that knocks before it listens waits for half a second or more.
         """
         lead: Future[None] = Future()
+        probe = self._probe_place(nodes)
+
+        def create(node: NodeSpec) -> Creation:
+            return self._create(node, identity, probe if node.probe else None)
 
         def launch(node: NodeSpec) -> None:
             if node is nodes[0]:
-                _settle(lead, lambda: self._create_lead(node, identity))
+                # All nodes of a run have the same secrets, and none has started yet.
+                _settle(lead, lambda: self._private.place_secrets(create(node)))
             else:
-                self._create(node, identity)
+                create(node)
             lead.result()
             with _about(node):
                 self._changer.start(node.name)
@@ -223,14 +237,18 @@ class DockerEngine:
             self._private.prepare(nodes, identity)
         _in_parallel(launch, nodes)
 
-    def _create_lead(self, node: NodeSpec, identity: RunIdentity) -> None:
-        creation = self._create(node, identity)
-        # All nodes of a run have the same secrets, and none has started yet.
-        self._private.place_secrets(creation)
+    def _probe_place(self, nodes: Sequence[NodeSpec]) -> ProbePlace | None:
+        """Where the probe is for these nodes, all of one image; None where none of them has it."""
+        if not any(node.probe for node in nodes):
+            return None
+        source = probe_files.place(self._probe_dir)
+        with _understood("looking at the image"):
+            image = self._observe_image(nodes[0].image)
+        return ProbePlace(source, dict(image.env).get(ENV_PYTHONPATH, "") if image else "")
 
-    def _create(self, node: NodeSpec, identity: RunIdentity) -> Creation:
+    def _create(self, node: NodeSpec, identity: RunIdentity, probe: ProbePlace | None) -> Creation:
         private = self._private.folder(identity)
-        creation = Creation(node, identity, self._ownership.owner, private)
+        creation = Creation(node, identity, self._ownership.owner, private, probe)
         with _about(node):
             self._changer.create(creation)
         return creation

@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from orchestrator.identity import without_run
+from orchestrator.identity import ENV_PROBE_CHANNEL, without_probe, without_run
 from orchestrator.images.labels import LABEL_INPUTS
 from orchestrator.state.labels import (
     LABEL_HIDDEN_ENV,
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
+    LABEL_PROBE,
     LABEL_PROJECT,
     LABEL_RESTART_COUNT,
     LABEL_RUN_DIR,
     LABEL_RUN_ID,
     LABEL_SECRETS,
     LABEL_SPEC_HASH,
+    PROBE_FOLDER,
     SECRETS_FOLDER,
 )
 from orchestrator.state.observed import (
@@ -31,6 +33,9 @@ from orchestrator.state.observed import (
 from orchestrator.state.spec import Confinement, Limits, Mount, NodeSpec, Secret
 
 Json = Mapping[str, Any]
+
+PROBE_CHANNEL = "/proc/1/fd/1"
+"""Where the probe writes: the log of the container, whatever has become of a script's stdout."""
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,7}")
@@ -165,6 +170,12 @@ def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
     config, host = inspected["Config"], inspected["HostConfig"]
     env = dict(_pair(item) for item in config.get("Env") or [])
     mounts = _mounts(host)
+    # Whole or not at all: of what was changed by hand the plan shows each part.
+    probe = Mount(labels.get(LABEL_PROBE, ""), PROBE_FOLDER, read_only=True)
+    own_env = without_probe(env, PROBE_FOLDER) if probe in mounts else None
+    has_probe = own_env is not None and env.get(ENV_PROBE_CHANNEL) == PROBE_CHANNEL
+    if own_env is not None and has_probe:
+        env, mounts = own_env, tuple(mount for mount in mounts if mount != probe)
     # Secrets are those that the labels name, and only where something is mounted for them.
     has_secrets = LABEL_SECRETS in labels and any(map(_holds_secrets, mounts))
     names = _names(labels, LABEL_SECRETS) if has_secrets else ()
@@ -184,6 +195,7 @@ def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
         gpus=_gpus(host),
         hidden_env=_names(labels, LABEL_HIDDEN_ENV),
         secrets=tuple(map(Secret, names)),
+        probe=has_probe,
     )
 
 
@@ -264,7 +276,8 @@ def image_from_inspect(inspected: Json, tag: str) -> ObservedImage:
         tag=tag,
         id=inspected["Id"],
         build_inputs=(config.get("Labels") or {}).get(LABEL_INPUTS),
-        env=tuple(sorted(_pair(item) for item in config.get("Env") or [])),
+        # An image that was committed from a node still has what that was told of its run.
+        env=without_run(dict(_pair(item) for item in config.get("Env") or [])),
         user=config.get("User") or "",
         workdir=config.get("WorkingDir") or "",
         entrypoint=tuple(config.get("Entrypoint") or ()),

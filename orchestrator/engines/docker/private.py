@@ -84,16 +84,16 @@ def hidden_env_file(creation: Creation) -> Iterator[Path | None]:
         return
     path = creation.private / f"{node.name}.env"
     with _usable(creation.private.parent):
-        _write_env(node, path)
+        _write_env(creation, path)
     try:
         yield path
     finally:
         path.unlink(missing_ok=True)
 
 
-def _write_env(node: NodeSpec, path: Path) -> None:
-    env = dict(node.env)
-    text = "".join(f"{name}={env[name]}\n" for name in node.hidden_env)
+def _write_env(creation: Creation, path: Path) -> None:
+    env = creation.env
+    text = "".join(f"{name}={env[name]}\n" for name in creation.node.hidden_env)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)

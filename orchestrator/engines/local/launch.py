@@ -17,8 +17,9 @@ from typing import Any
 from orchestrator.engines.local import supervisor
 from orchestrator.engines.local.folders import SECRETS, typed_errors
 from orchestrator.engines.local.liveness import ENV_NODE_FOLDER
+from orchestrator.engines.probe_files import SITE
 from orchestrator.errors import AddressUnavailable, EngineFailed, EngineUnavailable, NodeNotStarted
-from orchestrator.identity import told_to_nodes
+from orchestrator.identity import ENV_PROBE_CHANNEL, told_to_nodes, with_probe
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.labels import ENV_SECRETS_DIR
 from orchestrator.state.spec import NodeSpec
@@ -29,7 +30,7 @@ LAUNCH_DEADLINE_S = 60.0
 # rank that is not its own.
 _LEAKS = re.compile(
     r"(MASTER|TORCHELASTIC|PET|OMPI_COMM_WORLD|PMI|SLURM)_.*"
-    r"|((LOCAL_|GROUP_|ROLE_|NODE_)?(RANK|WORLD_SIZE))|ROLE_NAME|ORCHESTRATE_(RUN_ID|LOCAL_NODE|SECRETS_DIR)"
+    r"|((LOCAL_|GROUP_|ROLE_|NODE_)?(RANK|WORLD_SIZE))|ROLE_NAME|ORCHESTRATE_(RUN_ID|LOCAL_NODE|SECRETS_DIR|PROBE_.*)"
 )
 
 
@@ -61,6 +62,8 @@ def node_environment(host: Mapping[str, str], launch: Launch) -> dict[str, str]:
         if not _LEAKS.fullmatch(name) and (not value or value not in secrets)
     }
     merged = kept | dict(launch.node.env)
+    if launch.node.probe:
+        merged = with_probe(merged, str(SITE))
     path = merged.get("PATH") or os.defpath
     return merged | {
         "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{path}",
@@ -174,6 +177,7 @@ def _order(launch: Launch, host: Mapping[str, str]) -> dict[str, Any]:
         "command": launch.node.command,
         "env": node_environment(host, launch),
         "workdir": launch.workdir,
+        "channel": ENV_PROBE_CHANNEL if launch.node.probe else "",
     }
 
 

@@ -3,7 +3,8 @@
 It runs as `python -I -S supervisor.py`, imports the standard library alone (a
 quick start: no site-packages) and takes its orders on standard input:
 
-    [{"folder": "/…/node-0", "command": ["sh", "-c", "…"], "env": {…}, "workdir": "/…"}, …]
+    [{"folder": "/…/node-0", "command": ["sh", "-c", "…"], "env": {…}, "workdir": "/…",
+      "channel": "NAME"}, …]
 
 For each order it forks a supervisor with a session of its own, so that neither the end
 of the orchestrator nor a terminal's hang-up or Ctrl-C reaches it, and answers with one
@@ -13,7 +14,8 @@ complaint it starts no more.
 A supervisor holds the folder's lock for as long as it lives. It runs the node's command
 in another session, appends the merged output to the log together with the time at which
 each chunk came, and at last writes how the command ended. It takes two signals:
-STOP_SIGNAL asks the node to end, KILL_SIGNAL makes it.
+STOP_SIGNAL asks the node to end, KILL_SIGNAL makes it. Where `channel` names a variable, the
+node finds in it a path that leads to its log, whatever becomes of its own output.
 """
 
 from __future__ import annotations
@@ -141,7 +143,7 @@ def _start(order: dict[str, Any]) -> tuple[int, int, str]:
     pid = os.fork()
     if pid == 0:
         _become_node(order, node_output, node_failure, supervisor)
-    os.close(node_output)
+    # `node_output` stays open: a node that redirects all its output may still use its channel.
     os.close(node_failure)
     # The pipe closes by itself when the command is executed.
     with open(failure, encoding="utf-8", errors="replace") as stream:
@@ -150,6 +152,8 @@ def _start(order: dict[str, Any]) -> tuple[int, int, str]:
 
 def _become_node(order: dict[str, Any], output: int, failure: int, supervisor: int) -> NoReturn:
     command: list[str] = order["command"]
+    if order["channel"]:
+        order["env"][order["channel"]] = f"/proc/{supervisor}/fd/{output}"
     try:
         os.setsid()
         _die_with(supervisor)
@@ -202,11 +206,7 @@ class _Watch:
         _write_exit(self._exit_code, complaint or self._log.complaint)
 
     def _record_chunk(self) -> None:
-        chunk = os.read(self._output, CHUNK_BYTES)
-        if chunk:
-            self._log.append(chunk)
-        else:  # the node closed its output; it may run on
-            self._selector.unregister(self._output)
+        self._log.append(os.read(self._output, CHUNK_BYTES))
 
     def _obey(self) -> None:
         for number in os.read(self._wake, 512):

@@ -11,7 +11,12 @@ from orchestrator.playbook.rules.confinement import (
     STRICT_USER,
     TMP_SIZE,
 )
-from orchestrator.playbook.rules.files import BUILD_FILES, MOUNT_SOURCES, MOUNT_TARGETS
+from orchestrator.playbook.rules.files import (
+    BUILD_FILES,
+    MOUNT_SOURCES,
+    MOUNT_TARGETS,
+    PROBE_TARGETS,
+)
 from orchestrator.playbook.rules.gpus import GPU_RULES
 from orchestrator.playbook.rules.launch import (
     COMMAND_LAUNCHER,
@@ -31,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     NODE_RANKS,
     MOUNT_SOURCES,
     MOUNT_TARGETS,
+    PROBE_TARGETS,
     BUILD_FILES,
     MEMORY,
     NETWORK,

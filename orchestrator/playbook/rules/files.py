@@ -6,7 +6,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.playbook.models import Build, Mount, Playbook
 from orchestrator.playbook.rules.base import Rule, Site, lists_of_mounts
@@ -14,6 +14,7 @@ from orchestrator.playbook.tree import Also, Complaint, Loc, printable
 
 # Separators of Docker's mount syntax: a path with one of them would mean another path.
 _SEPARATORS = frozenset(',:"\n\r')
+_PROBE = PurePosixPath("/opt/orchestrate/probe")
 _KERNEL_FOLDERS = ("/proc", "/sys", "/dev")
 
 
@@ -105,6 +106,17 @@ def _target_fault(written: str, target: str) -> tuple[str, str] | None:
     return None
 
 
+def _probe_targets(playbook: Playbook, _: Site) -> Iterator[Complaint]:
+    if playbook.probe == "off":
+        return
+    for at, mounts in lists_of_mounts(playbook):
+        for index, mount in enumerate(mounts):
+            target = PurePosixPath(posixpath.normpath(mount.target))
+            if target.parts[1:] and (target in _PROBE.parents or target.is_relative_to(_PROBE)):
+                what = f"{target} would be in the way of {_PROBE}"
+                yield Complaint((*at, index, "target"), what, "use another folder, or probe: off")
+
+
 def _build_files(playbook: Playbook, site: Site) -> Iterator[Complaint]:
     build = playbook.image.build
     if build is None:
@@ -148,6 +160,7 @@ def _build_inputs(build: Build, context: str) -> Iterator[Complaint]:
 
 MOUNT_SOURCES = Rule(_mount_sources)
 MOUNT_TARGETS = Rule(_mount_targets)
+PROBE_TARGETS = Rule(_probe_targets, reads=(("probe",),))
 BUILD_FILES = Rule(
     _build_files,
     reads=(

@@ -25,8 +25,8 @@ ranks:
 NAME_FIX = "use lower-case letters, digits and -, at most 40, the first one not -"
 TAG_FIX = "write it like qwen-fsdp:local"
 KNOWN = (
-    "known: gpu, health_checks, image, include, name, network, on_failure, ranks, rendezvous, "
-    "restarts, security, vars, version"
+    "known: gpu, health_checks, image, include, name, network, on_failure, probe, ranks, "
+    "rendezvous, restarts, security, vars, version"
 )
 MAPPING_FIX = "write keys and values, each key on a line of its own"
 LOOPBACK = "is a loopback, and every container has its own"

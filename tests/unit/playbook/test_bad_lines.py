@@ -22,8 +22,8 @@ ranks:
 DURATION_FIX = "write it like 60s, 5m, 1h, 500ms or 1m30s"
 SIZE_FIX = "write it like 2GiB, 512MiB, 1.5GiB or a number of bytes"
 KNOWN = (
-    "known: gpu, health_checks, image, include, name, network, on_failure, ranks, rendezvous, "
-    "restarts, security, vars, version"
+    "known: gpu, health_checks, image, include, name, network, on_failure, probe, ranks, "
+    "rendezvous, restarts, security, vars, version"
 )
 LIKE_NETWORK = "write it like {internal: true}"
 ONE_CHECK = "write one an item, such as `- joined` or `- joined: {within: 60s}`"
@@ -283,6 +283,13 @@ APPENDED: dict[str, list[str]] = {
         "write it like name@sha256:…, or give image.build",
         "7:39: security.tmp_size: the text '1KiB' is below 1MiB; use at least 1MiB",
     ],
+    # The probe.
+    "probe: no": ["7:8: probe: expected on or off, found the text 'no'; write on or off"],
+    "probe: of": ["7:8: probe: expected on or off, found the text 'of'; did you mean off?"],
+    "probe: 1": ["7:8: probe: expected on or off, found the number 1; write on or off"],
+    "probe: [on]": ["7:8: probe: expected on or off, found a list; write on or off"],
+    "probe: {}": ["7:8: probe: expected on or off, found a mapping; write on or off"],
+    "probe:": ["7:7: probe: expected on or off, found nothing; write on or off"],
     "on_failure: no": [
         "7:13: on_failure: expected stop or keep, found the text 'no'; write stop or keep"
     ],
@@ -444,6 +451,18 @@ APPENDED: dict[str, list[str]] = {
     ],
     "  mounts: [{source: here, target: /.}]": [
         f"7:35: ranks.mounts[0].target: a mount on / would hide the whole image; {FOLDER_FIX}"
+    ],
+    "  mounts: [{source: here, target: /opt}]": [
+        "7:35: ranks.mounts[0].target: /opt would be in the way of /opt/orchestrate/probe; "
+        "use another folder, or probe: off"
+    ],
+    "  mounts: [{source: here, target: /opt/orchestrate/probe/x/}]": [
+        "7:35: ranks.mounts[0].target: /opt/orchestrate/probe/x would be in the way of "
+        "/opt/orchestrate/probe; use another folder, or probe: off"
+    ],
+    "  per_node: {1: {mounts: [{source: here, target: /opt/orchestrate}]}}": [
+        "7:50: ranks.per_node.1.mounts[0].target: /opt/orchestrate would be in the way of "
+        "/opt/orchestrate/probe; use another folder, or probe: off"
     ],
     "  mounts: [{source: here, target: //proc/1}]": [
         f"7:35: ranks.mounts[0].target: /proc belongs to the kernel; {FOLDER_FIX}"

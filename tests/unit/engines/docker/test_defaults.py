@@ -7,22 +7,24 @@ itself is held against a real engine in tests/e2e/test_image_defaults.py.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.engines.docker.body import create_body
-from orchestrator.engines.docker.creation import Creation
+from orchestrator.engines.docker.creation import Creation, ProbePlace
 from orchestrator.engines.docker.engine import TRAITS
 from orchestrator.engines.docker.inspection import image_from_inspect, node_from_inspect
+from orchestrator.plans.difference import FieldChange
 from orchestrator.plans.drift import remaining_differences
 from orchestrator.plans.planner import make_plan
 from orchestrator.state.desired import DesiredState, ImageSpec, RunIdentity
 from orchestrator.state.observed import ObservedImage, ObservedState
 from orchestrator.state.spec import Limits, NodeSpec
 
-NAMES = st.sampled_from(["PATH", "A", "B", "LANG", "NVIDIA_VISIBLE_DEVICES", "a b"])
+NAMES = st.sampled_from(["PATH", "PYTHONPATH", "A", "B", "LANG", "NVIDIA_VISIBLE_DEVICES", "a b"])
 TEXTS = st.sampled_from(["", "1", "x=y", "a b", "/bin:/sbin", "ä\n"])
 WORDS = st.lists(st.sampled_from(["sh", "-c", "", 'exec "$@"', "--flag"]), max_size=3)
 USERS = st.sampled_from(["", "0", "1000", "1000:1000", "nobody"])
@@ -68,13 +70,16 @@ specs = st.builds(
     ),
     user=st.none() | USERS.filter(bool),
     workdir=st.none() | FOLDERS.filter(bool),
+    probe=st.booleans(),
 )
 IDENTITY = RunIdentity("pair", "run-1", "/runs/1", "x.yaml", "sha256:0")
 
 
 def container(spec: NodeSpec, image: dict[str, Any]) -> dict[str, Any]:
     """What `docker inspect` tells of a node that was made of an image."""
-    asked = create_body(Creation(spec, IDENTITY, "1000"))
+    path = dict(pair.split("=", 1) for pair in image["Env"] or []).get("PYTHONPATH", "")
+    probe = ProbePlace(Path("/state/probe/1"), path) if spec.probe else None
+    asked = create_body(Creation(spec, IDENTITY, "1000", probe=probe))
     base, told = (
         dict(pair.split("=", 1) for pair in pairs) for pairs in (image["Env"] or [], asked["Env"])
     )
@@ -124,3 +129,15 @@ def test_what_is_asked_for_now_is_a_difference(
     faster = replace(spec, limits=replace(spec.limits, cpus=3.0))
     desired = DesiredState("pair", ImageSpec("app:1"), None, (faster,))
     assert len(make_plan(desired, found, in_place=TRAITS.in_place).change_nodes) == 1
+
+
+@given(specs, images)
+def test_a_switched_probe_is_named_and_replaces_the_node(
+    spec: NodeSpec, config: dict[str, Any]
+) -> None:
+    found = observed(spec, config)
+    desired = DesiredState("pair", ImageSpec("app:1"), None, (replace(spec, probe=not spec.probe),))
+    plan = make_plan(desired, found, in_place=TRAITS.in_place)
+    old, new = ("on", "off") if spec.probe else ("off", "on")
+    assert FieldChange("probe", old, new) in plan.remove_nodes[0].changes
+    assert len(plan.start_nodes) == 1

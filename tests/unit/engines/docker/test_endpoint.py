@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,12 @@ import pytest
 from orchestrator.engines.docker.cli import DockerCli
 from orchestrator.engines.docker.command_changer import CliChanger
 from orchestrator.engines.docker.command_reader import CliReader
-from orchestrator.engines.docker.endpoint import endpoint, make_ways, socket_path
+from orchestrator.engines.docker.endpoint import (
+    endpoint,
+    make_ways,
+    sees_this_machine,
+    socket_path,
+)
 from orchestrator.engines.docker.socket_changer import SocketChanger
 from orchestrator.engines.docker.socket_reader import SocketReader
 
@@ -77,6 +83,35 @@ def test_each_engine_has_a_lock_of_its_own(
     tmp_path: Path, environ: dict[str, str], expected: str
 ) -> None:
     assert endpoint({"HOME": str(tmp_path)} | environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, True),
+        ({"DOCKER_HOST": "unix:///run/x.sock"}, True),
+        ({"DOCKER_HOST": "tcp://127.0.0.1:2375"}, False),
+        ({"DOCKER_HOST": "ssh://far", "DOCKER_CONTEXT": "default"}, False),
+        ({"DOCKER_CONTEXT": "default"}, True),
+        ({"DOCKER_CONTEXT": "desktop-linux"}, True),
+        ({"DOCKER_CONTEXT": "far"}, False),
+        ({"DOCKER_CONTEXT": "damaged"}, False),
+        ({"DOCKER_CONTEXT": "not-there"}, False),
+    ],
+)
+def test_whether_the_engine_mounts_folders_of_this_machine(
+    tmp_path: Path, environ: dict[str, str], expected: bool
+) -> None:
+    contexts = {
+        "desktop-linux": '{"Endpoints": {"docker": {"Host": "unix:///home/x/docker.sock"}}}',
+        "far": '{"Endpoints": {"docker": {"Host": "ssh://far"}}}',
+        "damaged": '{"Endpoints": []}',
+    }
+    for name, text in contexts.items():
+        folder = tmp_path / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+        folder.mkdir(parents=True)
+        (folder / "meta.json").write_text(text)
+    assert sees_this_machine({"DOCKER_CONFIG": str(tmp_path)} | environ) == expected
 
 
 BY_SOCKET = (SocketReader, SocketChanger)

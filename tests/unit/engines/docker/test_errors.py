@@ -209,6 +209,15 @@ def test_a_written_refusal(text: str) -> None:
     assert (type(error), error.what) == WRITTEN[text]
 
 
+def test_an_engine_that_does_not_see_the_probe_is_told_from_a_mount_that_is_not_there() -> None:
+    text = 'invalid mount config for type "bind": bind source path does not exist: '
+    fixes = [
+        to_error(f"{text}{path}", "d").fix
+        for path in ("/home/x/.local/state/orchestrate/probe/0123456789abcdef", "/home/x/probe/1")
+    ]
+    assert fixes == ["the engine does not see this machine's folders: say probe: off", MOUNTS]
+
+
 def test_kinds_have_their_own_exit_codes() -> None:
     codes = {symptom.error: symptom.error.exit_code for symptom in SYMPTOMS}
     assert codes == {

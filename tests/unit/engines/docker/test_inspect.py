@@ -366,3 +366,61 @@ def test_a_label_without_its_mount_makes_no_secret(mounts: list[dict[str, object
     found["HostConfig"]["Mounts"] = mounts
     spec = node_from_inspect(found).spec
     assert (spec.secrets, len(spec.mounts)) == ((), len(mounts))
+
+
+PROBE_ENV = ["PYTHONPATH=/opt/orchestrate/probe:/app", "ORCHESTRATE_PROBE_CHANNEL=/proc/1/fd/1"]
+PROBE_MOUNT = {
+    "Type": "bind",
+    "Source": "/state/probe/1234",
+    "Target": "/opt/orchestrate/probe",
+    "ReadOnly": True,
+}
+
+
+def with_probe(
+    env: list[str], mount: dict[str, object], source: str = "/state/probe/1234"
+) -> NodeSpec:
+    found = capture("running")
+    found["Config"]["Labels"] |= {"orchestrate.probe": source}
+    found["Config"]["Env"] += env
+    found["HostConfig"]["Mounts"].append(mount)
+    return node_from_inspect(found).spec
+
+
+def test_a_probe_is_found_whole_and_what_it_was_put_before_stays() -> None:
+    bare = node_from_inspect(capture("running")).spec
+    env = (*bare.env, ("PYTHONPATH", "/app"))
+    assert with_probe(PROBE_ENV, PROBE_MOUNT) == replace(bare, probe=True, env=tuple(sorted(env)))
+
+
+@pytest.mark.parametrize(
+    ("env", "mount", "source"),
+    [
+        (
+            ["PYTHONPATH=/app:/opt/orchestrate/probe", PROBE_ENV[1]],
+            PROBE_MOUNT,
+            "/state/probe/1234",
+        ),
+        (PROBE_ENV[1:], PROBE_MOUNT, "/state/probe/1234"),
+        (PROBE_ENV[:1], PROBE_MOUNT, "/state/probe/1234"),
+        (PROBE_ENV, PROBE_MOUNT | {"ReadOnly": False}, "/state/probe/1234"),
+        (PROBE_ENV, PROBE_MOUNT | {"Source": "/evil"}, "/state/probe/1234"),
+        (PROBE_ENV, PROBE_MOUNT | {"Target": "/opt"}, "/state/probe/1234"),
+        (PROBE_ENV, PROBE_MOUNT, ""),
+    ],
+    ids=["not first", "no path", "no channel", "writable", "another folder", "elsewhere", "label"],
+)
+def test_a_probe_of_which_a_part_was_changed_is_none_and_all_of_it_is_shown(
+    env: list[str], mount: dict[str, object], source: str
+) -> None:
+    found = with_probe(env, mount, source)
+    shown = Mount(str(mount["Source"]), str(mount["Target"]), bool(mount["ReadOnly"]))
+    assert (found.probe, shown in found.mounts) == (False, True)
+    path = [pair.partition("=")[2] for pair in env if pair.startswith("PYTHONPATH")]
+    assert [value for name, value in found.env if name == "PYTHONPATH"] == path
+
+
+def test_an_image_that_was_committed_from_a_node_has_nothing_of_its_run() -> None:
+    found = capture("image")
+    found["Config"]["Env"] += ["ORCHESTRATE_RUN_ID=r0", "ORCHESTRATE_PROBE_HANG_S=5"]
+    assert image_from_inspect(found, "t").env == (("LANG", "C"), ("PATH", "/bin"))

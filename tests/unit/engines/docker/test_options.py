@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engines.docker.creation import Creation
+from orchestrator.engines.docker.creation import Creation, ProbePlace
 from orchestrator.engines.docker.options import create_options
+from orchestrator.engines.docker.private import hidden_env_file
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.spec import (
     UNLIMITED,
@@ -158,3 +159,31 @@ def test_secrets_and_hidden_variables_stand_in_no_argument() -> None:
     ]
     told = {"orchestrate.hidden_env": "TOKEN", "orchestrate.secrets": "hf_token,wandb"}
     assert options["labels"] == labels(node) | told
+
+
+PLACE = ProbePlace(Path("/state/probe/1234"), "/image")
+
+
+def test_a_node_with_the_probe() -> None:
+    node = replace(BARE, probe=True)
+    bare = create_options(Creation(BARE, IDENTITY, "1000"))
+    assert create_options(Creation(node, IDENTITY, "1000", probe=PLACE)) == bare | {
+        "envs": {
+            "PYTHONPATH": "/opt/orchestrate/probe:/image",
+            "ORCHESTRATE_PROBE_CHANNEL": "/proc/1/fd/1",
+            **TOLD,
+        },
+        "labels": labels(node) | {"orchestrate.probe": "/state/probe/1234"},
+        "mounts": [
+            ["type=bind", "source=/state/probe/1234", "target=/opt/orchestrate/probe", "readonly"]
+        ],
+    }
+
+
+def test_the_probe_comes_before_a_path_that_is_not_to_be_seen(tmp_path: Path) -> None:
+    node = replace(BARE, env=(("PYTHONPATH", "/own"),), hidden_env=("PYTHONPATH",), probe=True)
+    creation = Creation(node, IDENTITY, "1000", tmp_path, PLACE)
+    assert "PYTHONPATH" not in create_options(creation)["envs"]
+    with hidden_env_file(creation) as path:
+        assert path is not None
+        assert path.read_text() == "PYTHONPATH=/opt/orchestrate/probe:/own\n"
