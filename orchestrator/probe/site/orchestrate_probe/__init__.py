@@ -8,8 +8,6 @@ loads most of the standard library, it may use what torch has loaded.
 
 from __future__ import annotations
 
-import os
-
 from . import reporting
 from .guarding import guarded
 
@@ -23,11 +21,8 @@ def start() -> None:
 
 @guarded("start")
 def _start(reporter: reporting.Reporter) -> None:
-    from . import ending, imports, interpreter, native, stalls, targets
+    from . import ending, imports, interpreter, native, targets
 
     interpreter.report(reporter)
     ending.watch(reporter)
-    reporter.watch = stalls.Watch(reporter, os.environ).begin
-    if reporter.speaks:
-        native.dump_on_signal(reporter.channel.fd)
-    imports.watch(targets.hooks(reporter))
+    imports.watch(targets.hooks(reporter, native.begin(reporter)))

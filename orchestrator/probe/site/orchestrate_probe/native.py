@@ -15,6 +15,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
+    from .reporting import Reporter
+
+
+def begin(reporter: Reporter) -> Timer:
+    """Take what faulthandler has, as far as this process reports and nobody else uses it."""
+    if reporter.speaks:
+        _dump_on_signal(reporter.channel.fd)
+    return Timer(reporter.channel.fd)
+
 
 class Timer:
     """The process's one faulthandler timer, as long as the script does not use it."""
@@ -50,7 +59,7 @@ class Timer:
             self._stop()
 
 
-def dump_on_signal(fd: int) -> None:
+def _dump_on_signal(fd: int) -> None:
     """Write all stacks on SIGUSR2, where that would have ended the process."""
     if fd >= 0 and _signal.getsignal(_signal.SIGUSR2) == _signal.SIG_DFL:
         faulthandler.register(_signal.SIGUSR2, file=fd, all_threads=True, chain=False)

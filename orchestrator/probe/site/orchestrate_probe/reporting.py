@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from _thread import get_ident
 
 from .channel import ENV_CHANNEL, Channel
 from .encoding import frame
@@ -45,6 +46,7 @@ class Reporter:
         self.run_id = run_id
         self.channel = channel
         self.pid = os.getpid()
+        self.main_thread = get_ident()
         self.rank = _rank(os.environ.get("RANK", ""))
         self.speaks = os.environ.get(ENV_SPOKEN_FOR) != _place()
         self.started_at_s = time.time()
@@ -102,6 +104,7 @@ class Reporter:
     def become_child(self) -> None:
         """In a forked child: it is a helper, as far as one knows."""
         self.pid = os.getpid()
+        self.main_thread = get_ident()
         self.speaks = False
         self.num_steps = 0
         self.progressed_s = self.joined_s = 0.0

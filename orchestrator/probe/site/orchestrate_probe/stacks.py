@@ -17,6 +17,7 @@ OTHER_FRAMES = 6
 MAX_CHARS = 120
 _HIDDEN = (os.path.dirname(os.path.abspath(__file__)) + os.sep, "<frozen importlib")
 _DISTRIBUTED = f"torch{os.sep}distributed{os.sep}"
+_AGENT = f"{_DISTRIBUTED}elastic{os.sep}agent{os.sep}"
 _PACKAGES = (f"site-packages{os.sep}", f"dist-packages{os.sep}")
 
 
@@ -40,6 +41,13 @@ def of_threads(main: int, skip: int) -> tuple[str, dict[str, list[str]]]:
             break
         threads[_name(ident, main, threads)] = lines
     return _call(frames.get(main)), threads
+
+
+def is_launcher(main: int) -> bool:
+    """True for torchrun, whose main thread waits for the ranks it has started."""
+    return any(
+        _AGENT in each.f_code.co_filename for each in _outwards(sys._current_frames().get(main))
+    )
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:

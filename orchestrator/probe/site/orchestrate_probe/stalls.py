@@ -15,13 +15,13 @@ from _thread import allocate_lock, get_ident, start_new_thread
 from . import stacks
 from .channel import ENV_CHANNEL
 from .guarding import guarded
-from .native import Timer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _thread import LockType
     from typing import Mapping
 
+    from .native import Timer
     from .reporting import Reporter
 
 ENV_JOIN_S = "ORCHESTRATE_PROBE_JOIN_S"
@@ -34,48 +34,47 @@ STOP_WITHIN_S = 0.02
 class Watch:
     """Watches this process's progress from a thread."""
 
-    def __init__(self, reporter: Reporter, environ: Mapping[str, str]) -> None:
+    def __init__(self, reporter: Reporter, timer: Timer, environ: Mapping[str, str]) -> None:
         self._reporter = reporter
+        self._timer = timer
         self._join_s = _seconds(environ.get(ENV_JOIN_S, ""))
         self._hang_s = _seconds(environ.get(ENV_HANG_S, ""))
-        self._main = get_ident()
         self._started_s = time.perf_counter() - _node_age_s(environ)
         self._said_for = -1.0  # the progress after which the latest stall was reported
         self._wake = allocate_lock()
         self._gone = allocate_lock()
-        self._is_running = False
-        limited = self._join_s or self._hang_s
-        self._timer = Timer(reporter.channel.fd) if limited and reporter.speaks else None
+        self._has_begun = False
+        self._has_thread = False
         os.register_at_fork(
-            before=self._stop, after_in_parent=self._restart, after_in_child=self._drop
+            before=self._stop, after_in_parent=self._start, after_in_child=self._drop
         )
 
     def begin(self) -> None:
         """Start watching, if this is a process that reports and it has not begun."""
-        if self._reporter.speaks and not self._is_running:
-            self._is_running = True
+        if self._reporter.speaks and not self._has_begun:
+            self._has_begun = True
             self._start()
 
+    @guarded("watch")
     def _start(self) -> None:
+        if not self._has_begun or self._has_thread:
+            return
+        self._has_thread = True
         self._wake, self._gone = allocate_lock(), allocate_lock()
         self._wake.acquire()
         self._gone.acquire()
         start_new_thread(self._run, (self._wake, self._gone))
 
+    @guarded("watch")
     def _stop(self) -> None:
-        if self._is_running:
+        if self._has_thread:
+            self._has_thread = False
             self._wake.release()
             self._gone.acquire(timeout=STOP_WITHIN_S)
-        if self._timer is not None:
-            self._timer.stop()
-
-    def _restart(self) -> None:
-        if self._is_running:
-            self._start()
+        self._timer.stop()
 
     def _drop(self) -> None:
-        self._is_running = False
-        self._main = get_ident()
+        self._has_begun = False
 
     def _run(self, wake: LockType, gone: LockType) -> None:
         self._watch(wake)
@@ -107,7 +106,10 @@ class Watch:
 
     def _report(self, since_s: float, now_s: float) -> None:
         self._said_for = since_s
-        call, threads = stacks.of_threads(self._main, get_ident())
+        main = self._reporter.main_thread
+        if stacks.is_launcher(main):
+            return
+        call, threads = stacks.of_threads(main, get_ident())
         self._reporter.send(
             "stacks",
             waited_s=round(now_s - since_s, 3),
@@ -122,8 +124,8 @@ class Watch:
         With nothing to wait for it stands by as well: the next step may be the one in which
         this thread does not get to run.
         """
-        if self._timer is not None:
-            limit_s = self._hang_s or self._join_s
+        limit_s = self._hang_s or self._join_s
+        if limit_s:
             left_s = left_s if left_s < float("inf") else NAP_S + limit_s
             self._timer.push(left_s + _margin_s(limit_s) / 2)
 

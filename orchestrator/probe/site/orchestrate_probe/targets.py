@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .guarding import guarded
@@ -11,22 +12,23 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Callable
 
+    from .native import Timer
     from .reporting import Reporter
 
 
-def hooks(reporter: Reporter) -> dict[str, Callable[[ModuleType], object]]:
+def hooks(reporter: Reporter, timer: Timer) -> dict[str, Callable[[ModuleType], object]]:
     """Map each module's name to what is to be done once it is there."""
 
     @guarded("torch")
     def torch_imported(torch: ModuleType) -> None:
-        from . import versions
+        from . import stalls, versions
 
         reporter.torch = versions.of(torch)
         reporter.send("torch_imported", **reporter.torch)
         if "threading" in sys.modules and reporter.on_threading is not None:
             reporter.on_threading(sys.modules["threading"])
-        if reporter.watch is not None:
-            reporter.watch()
+        reporter.watch = stalls.Watch(reporter, timer, os.environ).begin
+        reporter.watch()
 
     @guarded("distributed")
     def distributed_imported(distributed_c10d: ModuleType) -> None:
