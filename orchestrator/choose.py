@@ -70,9 +70,14 @@ def local_engine() -> Engine:
 
 def local_is_in_use() -> bool:
     """True when the embedded engine holds a project; cheaper to ask than to load the engine."""
-    from orchestrator.engines.local.folders import default_root, project_names
+    from orchestrator.engines.local.root import default_root
 
-    return bool(project_names(default_root(os.environ)))
+    root = default_root(os.environ)
+    if not os.path.lexists(root):  # so it is for whoever uses Docker alone
+        return False
+    from orchestrator.engines.local.folders import project_names
+
+    return bool(project_names(root))
 
 
 def docker_answers() -> bool:

@@ -8,7 +8,6 @@ destroy, status and logs have no other use for.
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import signal
 import sys
@@ -251,10 +250,7 @@ def destroy(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point of the `orchestrate` command."""
-    # Importing makes many objects that live to the end: looking through them again and again
-    # for garbage is a tenth of the start-up.
-    gc.set_threshold(50_000, 20, 100)
+    """Take signals, run the command line and leave with its code; see `__main__`."""
     _take_signals()
     code = run(sys.argv[1:] if argv is None else argv)
     with suppress(OSError):
@@ -338,7 +334,3 @@ def _take_signals() -> None:
         taken.append(signal.SIGHUP)
     for each in taken:
         signal.signal(each, wind_down)
-
-
-if __name__ == "__main__":
-    main()

@@ -25,7 +25,6 @@ from orchestrator.playbook.tree import (
     plain,
     unusable_locs,
 )
-from orchestrator.playbook.wording import complaint_of
 
 MAX_FAULTS = 500
 # A fault left out can leave at most its parent faulty, and so on up to a section.
@@ -58,7 +57,7 @@ def check(
         for error in errors
         if not (_is_below(error["loc"], unusable) or _is_long_enough(error, root))
     ]
-    complaints += [complaint_of(error, root) for error in _first(errors, root)]
+    complaints += _worded(_first(errors, root), root)
     mended = Mended(data)
     if playbook is None and isinstance(root, Mapping):
         playbook, mended = _go_on(data, {*unusable, *map(_cut, errors)})
@@ -115,6 +114,14 @@ def _go_on(data: object, faulty: set[Loc]) -> tuple[Playbook | None, Mended]:
             return playbook, mended
         faulty |= {mended.original(_cut(error)) for error in errors}
     return None, mended
+
+
+def _worded(errors: list[ErrorDetails], root: Node) -> list[Complaint]:
+    if not errors:
+        return []
+    from orchestrator.playbook.wording import complaint_of  # only faults need words
+
+    return [complaint_of(error, root) for error in errors]
 
 
 def _cut(error: ErrorDetails) -> Loc:

@@ -21,7 +21,6 @@ from orchestrator.playbook.given import (
 from orchestrator.playbook.include import Reading, read_playbook
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.merge import without
-from orchestrator.playbook.placing import Papers, placed
 from orchestrator.playbook.preamble import VARS
 from orchestrator.playbook.relocate import relocated
 from orchestrator.playbook.render import Renderer
@@ -72,6 +71,8 @@ def load_text(text: bytes, *, name: str, folder: Path, given: Given = NOTHING) -
         playbook = check(root, Site.here(home), reading.complaints, renderer.templated)
     secret = frozenset(renderer.secret)
     if reading.complaints or reading.faults or playbook is None:
+        from orchestrator.playbook.placing import Papers, placed  # only faults need a place
+
         faults = placed(reading.complaints, Papers(root, reading.sources, secret))
         raise InvalidPlaybook([*faults, *reading.faults])
     return LoadedPlaybook(playbook, path, _digest(reading, renderer.scope), home, secret)

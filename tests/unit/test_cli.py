@@ -67,7 +67,7 @@ def test_a_bug_leaves_its_traceback_in_a_file(
 def test_a_full_disk_under_the_output_is_no_bug() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "orchestrator.cli", "schema"],
+            [sys.executable, "-m", "orchestrator", "schema"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

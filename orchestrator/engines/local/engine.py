@@ -27,7 +27,6 @@ from orchestrator.engines.local.folders import (
     SECRETS,
     NodeFolder,
     create_node_folder,
-    default_root,
     node_folders,
     project_names,
     remove_node_folder,
@@ -35,6 +34,7 @@ from orchestrator.engines.local.folders import (
     typed_errors,
 )
 from orchestrator.engines.local.record import NodeRecord, read_node, write_node
+from orchestrator.engines.local.root import default_root
 from orchestrator.errors import EngineFailed
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.observed import ObservedNetwork, ObservedNode, ObservedState, ProjectSummary

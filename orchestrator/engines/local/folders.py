@@ -10,12 +10,13 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.engines import secret_files
+from orchestrator.engines.local.root import ENV_ROOT
 from orchestrator.engines.local.supervisor import (
     EXIT_FILE,
     INDEX_FILE,
@@ -29,8 +30,6 @@ from orchestrator.errors import EngineFailed, NameTaken, OrchestrateError, OutOf
 
 SECRETS = "secrets"
 """The folder, in a node's, of the secrets that it was given."""
-
-ENV_ROOT = "ORCHESTRATE_LOCAL_ROOT"
 
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _NODE = re.compile(r"node-(0|[1-9][0-9]{0,5})")
@@ -49,16 +48,6 @@ _FILES = (
     f"{NODE_FILE}.part",
     NODE_FILE,
 )
-
-
-def default_root(environ: Mapping[str, str]) -> Path:
-    """Where nodes live unless told otherwise: ENV_ROOT, else under the user's state folder."""
-    if root := environ.get(ENV_ROOT):
-        return Path(root).absolute()
-    state = environ.get("XDG_STATE_HOME", "")
-    # The XDG specification has relative paths ignored.
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
-    return base / "orchestrate" / "local"
 
 
 @contextmanager

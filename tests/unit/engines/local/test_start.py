@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.engines.local.engine import LocalEngine
-from orchestrator.engines.local.folders import default_root, typed_errors
+from orchestrator.engines.local.folders import typed_errors
 from orchestrator.engines.local.launch import Launch, node_environment
+from orchestrator.engines.local.root import default_root
 from orchestrator.errors import (
     AddressUnavailable,
     EngineFailed,
