@@ -131,7 +131,13 @@ def verify_verb(path: Path, engine_name: EngineName, given: Given, *, as_json: b
         console.show_failure(judgement)
     if as_json:
         checks = [_check_document(each) for each in judgement.results]
-        print_json({"checks": checks, "diagnosis": _diagnosis_document(judgement)})
+        print_json(
+            {
+                "checks": checks,
+                "join": _join_document(judgement),
+                "diagnosis": _diagnosis_document(judgement),
+            }
+        )
     return ExitCode.CONVERGED if judgement.holds else ExitCode.NOT_CONVERGED
 
 
@@ -174,6 +180,7 @@ def _outcome_document(
         "engine": engine.traits.name,
         "plan": plan_document(outcome.plan, engine.traits.name),
         "checks": [_check_document(each) for each in results],
+        "join": _join_document(outcome.judgement),
         "restarts": [asdict(each) for each in outcome.restarts],
         "cause": _cause(outcome),
         "diagnosis": _diagnosis_document(outcome.judgement),
@@ -181,6 +188,15 @@ def _outcome_document(
         "took_s": round(outcome.took_s, 3),
         "exit_code": int(outcome.exit_code),
     }
+
+
+def _join_document(judgement: Judgement | None) -> list[dict[str, Any]]:
+    """When each rank reached each phase of its way into the group."""
+    if judgement is None:
+        return []
+    from orchestrator.verify.phases import ways
+
+    return [way.document() for way in ways(judgement.run)]
 
 
 def _diagnosis_document(judgement: Judgement | None) -> dict[str, Any] | None:

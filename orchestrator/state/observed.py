@@ -43,6 +43,7 @@ class ObservedNode:
     status: NodeStatus
     exit_code: int | None = None
     oom_killed: bool = False
+    created_at_s: float | None = None
     started_at_s: float | None = None
     finished_at_s: float | None = None
     image_id: str | None = None

@@ -8,7 +8,7 @@ look whole and not be.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from orchestrator.records import ProcessGroupJoined
 from orchestrator.verify.facts import RunFacts
@@ -50,7 +50,29 @@ def _content_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str]
     backend = _majority(facts, lambda each: each.backend)
     if join.backend != backend:
         return f"backend {backend}, as the others", f"backend {join.backend}"
-    return _gpu_fault(facts, join)
+    return _peers_fault(facts, join) or _gpu_fault(facts, join)
+
+
+def _peers_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | None:
+    """Who else a rank met in the group is not whom the others met, or not in a node of its own."""
+    if join.peers:
+        common = Counter(each.peers for each in _joins(facts) if each.peers).most_common(1)[0][0]
+        if join.peers != common:
+            return f"peers {common}, as the others", f"peers {join.peers}: it is in another group"
+    if not join.hostname or facts.desired.network is None:
+        return None  # nodes without a network of their own share the machine's name
+    num_ranks = facts.desired.nodes[0].num_ranks
+    same = [
+        each.rank
+        for each in _joins(facts)
+        if each.hostname == join.hostname and each.rank // num_ranks != join.rank // num_ranks
+    ]
+    return ("a host of its own", f"{join.hostname}, as rank {same[0]} has") if same else None
+
+
+def _joins(facts: RunFacts) -> Iterator[ProcessGroupJoined]:
+    """The first join of each rank that has one."""
+    return (said.joins[0][1] for said in facts.ranks.values() if said.joins)
 
 
 def _gpu_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | None:
@@ -60,8 +82,9 @@ def _gpu_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | N
     if given and join.gpu and join.gpu not in given:
         return f"gpu {' or '.join(given)}", f"gpu {join.gpu}"
     if join.gpu and demand is not None and demand.mode == "exclusive":
-        joins = (said.joins[0][1] for said in facts.ranks.values() if said.joins)
-        same = [each.rank for each in joins if each.gpu == join.gpu and each.rank != join.rank]
+        same = [
+            each.rank for each in _joins(facts) if each.gpu == join.gpu and each.rank != join.rank
+        ]
         if same:
             return "a gpu of its own", f"gpu {join.gpu}, as rank {same[0]} has"
     return None
@@ -74,5 +97,5 @@ def _expected_address(facts: RunFacts, join: ProcessGroupJoined) -> str:
 
 
 def _majority(facts: RunFacts, value: Callable[[ProcessGroupJoined], str]) -> str:
-    counts = Counter(value(said.joins[0][1]) for said in facts.ranks.values() if said.joins)
+    counts = Counter(map(value, _joins(facts)))
     return counts.most_common(1)[0][0]

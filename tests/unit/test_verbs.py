@@ -26,6 +26,11 @@ OBJECTS = (
     ("node", "pair-node-1", "finished"),
 )
 NO_CHANGES = {"create": 0, "change": 0, "replace": 0, "remove": 0, "keep": 0}
+JOIN = [
+    dict.fromkeys(("created", "interpreter", "torch", "rendezvous", "resolved", "reached", "store"))
+    | {"rank": rank, "node_rank": rank, "started": 0.0, "joined": 0.0}
+    for rank in (0, 1)
+]
 CREATE = {
     "version": 1,
     "project": "pair",
@@ -79,6 +84,7 @@ def test_apply_as_a_document(desk: Desk) -> None:
         "engine": "docker",
         "plan": CREATE,
         "checks": CHECKS,
+        "join": JOIN,
         "restarts": [],
         "cause": "",
         "diagnosis": None,
@@ -96,6 +102,7 @@ def test_a_second_apply_as_a_document(desk: Desk) -> None:
         "engine": "docker",
         "plan": NOTHING,
         "checks": CHECKS,
+        "join": JOIN,
         "restarts": [],
         "cause": "",
         "diagnosis": None,
@@ -137,6 +144,7 @@ def test_detached_as_a_document(desk: Desk) -> None:
         "engine": "docker",
         "plan": CREATE,
         "checks": [],
+        "join": [],
         "restarts": [],
         "cause": "",
         "diagnosis": None,
@@ -239,7 +247,7 @@ def test_verify_as_a_document(desk: Desk) -> None:
     desk.run("apply", "pair.yaml")
     desk.engine.failures = {call: AssertionError(call) for call in MUTATING}
     said = desk.run("verify", "--json", "pair.yaml")
-    assert (said.code, said.document) == (0, {"checks": CHECKS, "diagnosis": None})
+    assert (said.code, said.document) == (0, {"checks": CHECKS, "join": JOIN, "diagnosis": None})
 
 
 def test_verify_as_text(desk: Desk) -> None:

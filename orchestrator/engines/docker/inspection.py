@@ -80,6 +80,7 @@ def node_from_inspect(inspected: Json) -> ObservedNode:
         status=_status(state["Status"]),
         exit_code=state["ExitCode"] if state["Status"] in {"exited", "dead"} else None,
         oom_killed=bool(state.get("OOMKilled")),
+        created_at_s=parse_time(inspected.get("Created", "")),
         started_at_s=parse_time(state.get("StartedAt", "")),
         finished_at_s=parse_time(state.get("FinishedAt", "")),
         image_id=inspected["Image"],

@@ -9,6 +9,7 @@ from orchestrator.state.observed import ObservedNode
 from orchestrator.verify.checks.run import Run, count
 from orchestrator.verify.join import join_faults, rank_has_joined
 from orchestrator.verify.outcome import how_it_ended
+from orchestrator.verify.phases import how_far, slowest
 from orchestrator.verify.results import CheckResult, Finding, Status
 
 
@@ -26,7 +27,8 @@ def check_joined(check: Joined, run: Run) -> CheckResult:
     world_size = run.facts.desired.world_size
     if not missing:
         took_s = (run.joined_at_s or 0.0) - run.started_at_s
-        why = f"{count(world_size, 'rank')} after {max(took_s, 0):.1f} s"
+        details = f" ({told})" if (told := slowest(run)) else ""
+        why = f"{count(world_size, 'rank')} after {max(took_s, 0):.1f} s{details}"
         return CheckResult(check.kind, Status.OK, why)
     lost = [rank for rank in missing if run.is_silent(run.node_of(rank))]
     if not lost and run.now_s <= deadline_s:
@@ -42,11 +44,11 @@ def _missing_join(run: Run, nodes: Mapping[int, ObservedNode], rank: int, check:
     node_rank = run.node_of(rank)
     expected = f"process_group_joined within {check.within_s:g} s"
     node = nodes.get(node_rank)
-    found = "nothing"
+    found = how_far(run, rank)
     if impostors := run.facts.nodes[node_rank].impostors:
         found = str(impostors[0])
     elif node is not None and not node.is_active:
-        found = f"nothing; it {how_it_ended(node, run.facts)}"
+        found += f"; it {how_it_ended(node, run.facts)}"
     if claimants := run.facts.claimants(rank):
         found += f"; node {', '.join(map(str, claimants))} claims to be this rank"
     return Finding(node_rank, rank, expected, found)

@@ -99,7 +99,7 @@ class Story:
     def probe(self, rank: int, at_s: float, event: str, **said: object) -> None:
         """The probe in a rank reports something."""
         fields = {"event": event, "rank": rank, "run_id": RUN_ID, "source": "probe"}
-        self.say(self._node(rank, None), at_s, json.dumps(fields | said))
+        self.say(self._node(rank, None), at_s, "\x1e" + json.dumps(fields | said))
 
     def stand(self, node_rank: int, **changes: object) -> None:
         """Node `node_rank` is found otherwise."""

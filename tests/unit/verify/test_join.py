@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.loglines import LogLine
 from orchestrator.playbook.models import Joined
 from orchestrator.verify.checks import CheckResult, Finding, Status, check_joined
+from orchestrator.verify.rank_facts import RankFacts
 from tests.unit.verify.story import RUN_ID, Story
 
 CHECK = Joined(within_s=60.0)
@@ -143,6 +145,79 @@ def test_a_backend_unlike_the_others() -> None:
         "1 of 3 ranks did not join",
         Finding(1, 1, "backend gloo, as the others", "backend nccl"),
     )
+
+
+def test_ranks_that_met_others_are_in_another_group() -> None:
+    story = Story(3)
+    for rank, peers in enumerate(("aa", "bb", "bb")):
+        story.join(rank, source="probe", peers=peers)
+    assert joined(story) == failed(
+        "1 of 3 ranks did not join",
+        Finding(0, 0, "peers bb, as the others", "peers aa: it is in another group"),
+    )
+
+
+def test_ranks_that_say_nothing_of_their_peers_are_not_compared() -> None:
+    story = Story()
+    story.join(0, source="probe", peers="aa")
+    story.join(1)
+    assert joined(story).status is Status.OK
+
+
+def test_two_nodes_cannot_be_one_host() -> None:
+    story = Story(2, 2)
+    for rank in range(4):
+        story.join(
+            rank, hostname=("pair-node-0", "pair-node-0", "pair-node-1", "pair-node-0")[rank]
+        )
+    own = "a host of its own"
+    assert joined(story) == failed(
+        "3 of 4 ranks did not join",
+        Finding(0, 0, own, "pair-node-0, as rank 3 has"),
+        Finding(0, 1, own, "pair-node-0, as rank 3 has"),
+        Finding(1, 3, own, "pair-node-0, as rank 0 has"),
+    )
+
+
+def test_nodes_that_share_the_machine_share_its_name() -> None:
+    story = Story()
+    story.facts.desired = replace(story.desired, network=None)
+    for rank in (0, 1):
+        story.join(rank, hostname="workstation")
+    assert joined(story).status is Status.OK
+
+
+def test_the_probe_and_the_script_may_both_tell_of_one_join() -> None:
+    story = Story()
+    for rank in (0, 1):
+        story.join(rank, 1.0, source="probe", pid=7)
+        story.join(rank, 1.5)
+    assert joined(story) == CheckResult("joined", Status.OK, "2 ranks after 1.0 s")
+
+
+def test_the_probe_of_two_processes_that_are_one_rank_tells_of_two_joins() -> None:
+    story = Story()
+    story.join_all()
+    for pid in (7, 8):
+        story.join(1, 1.0, source="probe", pid=pid)
+    assert joined(story) == failed(ONE_OF_TWO, Finding(1, 1, "one report", "2 reports"))
+
+
+def test_what_torchrun_itself_reports_is_no_ranks() -> None:
+    story = Story(1, 2)
+    for event, said in (
+        ("interpreter_started", {}),
+        ("torch_imported", {}),
+        ("rank_failed", REASON),
+    ):
+        fields = {"event": event, "run_id": RUN_ID, "source": "probe", "pid": 6, "rank": None}
+        story.say(0, 1.0, "\x1e" + json.dumps(fields | said))
+    assert [facts == RankFacts() for facts in story.facts.ranks.values()] == [True, True]
+    story.join_all(2.0)
+    assert joined(story) == CheckResult("joined", Status.OK, "2 ranks after 2.0 s")
+
+
+REASON = {"reason": "a child failed", "error_type": "ChildFailedError"}
 
 
 def test_every_rank_on_the_gpu_it_was_given() -> None:

@@ -60,6 +60,7 @@ def observed(name: str, wanted: NodeSpec, status: NodeStatus, **changes: Any) ->
         run_id="run-1",
         spec_hash="v1:sha256feed",
         status=status,
+        created_at_s=parse_time(found["Created"]),
         started_at_s=parse_time(found["State"]["StartedAt"]),
         image_id=IMAGE_ID,
         network_id=NETWORK_ID,
