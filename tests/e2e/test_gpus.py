@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Desk, Ran
-from tests.e2e.gpu_engine import docker, gpu_engine
+from tests.e2e.second_engine import docker, second_engine
 from tests.nvidia import NO_DRIVER, UUIDS, num_gpus, put_nvidia_smi
 
 A, B, C, D = UUIDS
@@ -28,8 +28,8 @@ MEMLOCK = "memlock: 8MiB"
 @pytest.fixture(scope="session")
 def gpu_host(busybox_image: str) -> Iterator[str]:
     """The second engine."""
-    with gpu_engine(busybox_image) as host:
-        yield host
+    with second_engine(busybox_image) as engine:
+        yield engine.host
 
 
 @pytest.fixture

@@ -122,6 +122,11 @@ SECTIONS = {
         "`tests/fuzz/verdicts.py`. `make fuzz` lets libFuzzer run for longer.",
         _added_up,
     ),
+    "stopped engine": Section(
+        "An engine that is stopped in mid-run",
+        "A real engine of the test's own is stopped under an apply that follows its nodes, and "
+        "started again. The time includes the engine's own until it has stopped.",
+    ),
     "interrupts": Section(
         "Interrupted",
         "A signal once winds down and names what was left in place; twice leaves at once. Then "

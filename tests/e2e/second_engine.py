@@ -1,4 +1,4 @@
-"""A Docker engine of its own that takes `--gpus` on a machine without a GPU.
+"""A Docker engine of a test's own: one may stop it, and it takes `--gpus` without a GPU.
 
 An engine offers GPUs when it finds NVIDIA's hook on its PATH as it starts. Here that is a
 stand-in, so that everything but the hook is real: the command, the engine, its records, and
@@ -14,41 +14,69 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 START_DEADLINE_S = 60.0
 HOOK = "#!/bin/sh\nexec cat > /dev/null\n"
 
 
-@contextmanager
-def gpu_engine(image: str) -> Iterator[str]:
-    """A second engine that holds the image, beside the one that runs; gives its DOCKER_HOST.
+@dataclass
+class SecondEngine:
+    """An engine beside the one that runs.
 
     It has its own folders, socket and containerd namespaces, and a network namespace, without
     which it would take the default bridge from the engine that runs (`--bridge=none` removes
     it). It takes root, as starting any engine does.
     """
+
+    folder: Path
+    _process: subprocess.Popen[bytes] = field(init=False)
+
+    @property
+    def host(self) -> str:
+        """Its DOCKER_HOST."""
+        return f"unix://{self.folder}/docker.sock"
+
+    def start(self) -> None:
+        """Start it, anew or for the first time; it answers when this returns."""
+        log = self.folder / "log"
+        path = f"{self.folder}/bin{os.pathsep}{os.environ['PATH']}"
+        with log.open("ab") as stream:
+            self._process = subprocess.Popen(
+                _argv(self.folder, self.host),
+                env=os.environ | {"PATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+        _wait_for(self._process, self.host, log)
+
+    def stop(self) -> None:
+        """Stop it as an administrator does; its containers end with it."""
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=30)
+            return
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def second_engine(image: str) -> Iterator[SecondEngine]:
+    """An engine that runs and holds the image."""
     # A Unix socket's path has at most 107 bytes: pytest's own folders are too deep.
-    folder = Path(tempfile.mkdtemp(prefix="gpu-engine-"))
-    _put_hook(folder / "bin")
-    host = f"unix://{folder}/docker.sock"
-    with (folder / "log").open("wb") as log:
-        engine = subprocess.Popen(
-            _argv(folder, host),
-            env=os.environ | {"PATH": f"{folder}/bin{os.pathsep}{os.environ['PATH']}"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    engine = SecondEngine(Path(tempfile.mkdtemp(prefix="second-engine-")))
+    _put_hook(engine.folder / "bin")
     try:
-        _wait_for(engine, host, folder / "log")
+        engine.start()
         saved = subprocess.run(["docker", "save", image], stdout=subprocess.PIPE, check=True)
-        docker(host, "load", given=saved.stdout)
-        yield host
+        docker(engine.host, "load", given=saved.stdout)
+        yield engine
     finally:
-        _end(engine)
-        shutil.rmtree(folder)
+        engine.stop()
+        shutil.rmtree(engine.folder)
 
 
 def docker(host: str, *args: str, given: bytes | None = None) -> str:
@@ -92,12 +120,3 @@ def _wait_for(engine: subprocess.Popen[bytes], host: str, log: Path) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"the second engine did not start:\n{log.read_text()[-3000:]}")
-
-
-def _end(engine: subprocess.Popen[bytes]) -> None:
-    engine.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        engine.wait(timeout=30)
-        return
-    engine.kill()
-    engine.wait()
