@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.engines.base import Query
+from orchestrator.engines.docker.engine import DockerEngine
+from orchestrator.plans.planner import make_destroy_plan
+
 ORCHESTRATE = Path(sys.executable).with_name("orchestrate")
 DEADLINE_S = 300.0
 
@@ -107,6 +111,12 @@ def _quoted(script: str) -> str:
     return "'" + script.replace("'", "''") + "'"
 
 
+def docker(*args: str) -> str:
+    """Run a docker command on the engine that runs; what it prints."""
+    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.strip()
+
+
 ENGINES = (pytest.param("docker", marks=pytest.mark.docker), "local")
 
 
@@ -139,3 +149,16 @@ def desk(make_desk: Callable[[str], Desk], request: pytest.FixtureRequest) -> De
 def docker_desk(make_desk: Callable[[str], Desk]) -> Desk:
     """A desk on Docker."""
     return make_desk("docker")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[str]:
+    """A name for what is made without the command, an image `NAME:1` too; nothing is left of it."""
+    name = f"utest-{uuid.uuid4().hex[:10]}"
+    yield name
+    engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path / "private")
+    plan = make_destroy_plan(engine.observe(Query(name)))
+    engine.remove_nodes([removal.node for removal in plan.remove_nodes])
+    for removal in plan.remove_networks:
+        engine.remove_network(removal.network)
+    docker("rmi", "--force", f"{name}:1")

@@ -11,12 +11,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import Desk, docker
 
 Harm = Callable[[Desk], None]
 
@@ -43,12 +42,6 @@ class DriftKind:
         """What the plan says of it, for a project `x` and objects of others named `other`."""
         names = {"node": "x-node-1", "net": "x-net", "side": "other"}
         return "; ".join(words.format(**names) for words in self.named)
-
-
-def docker(*args: str) -> str:
-    """Run a docker command; return what it prints."""
-    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout.strip()
 
 
 def node(desk: Desk, node_rank: int = 1) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,31 +10,15 @@ import pytest
 
 from orchestrator.engines.base import Query
 from orchestrator.engines.docker.engine import DockerEngine
-from orchestrator.plans.planner import make_destroy_plan, make_plan
+from orchestrator.plans.planner import make_plan
 from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.observed import ObservedNode
 from orchestrator.state.spec import Confinement, Limits, Mount, NodeSpec, sorted_env, spec_hash
+from tests.e2e.conftest import docker
 
 pytestmark = pytest.mark.docker
 
 IMAGE_ENV = {"LANG": "C", "PATH": "/bin"}
-
-
-def docker(*args: str) -> str:
-    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout.strip()
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[str]:
-    """A name of its own, of which nothing is left afterwards."""
-    name = f"utest-{uuid.uuid4().hex[:10]}"
-    yield name
-    engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path / "private")
-    plan = make_destroy_plan(engine.observe(Query(name)))
-    engine.remove_nodes([removal.node for removal in plan.remove_nodes])
-    for removal in plan.remove_networks:
-        engine.remove_network(removal.network)
 
 
 @pytest.fixture
@@ -45,13 +27,12 @@ def image(busybox_image: str, project: str) -> Iterator[str]:
     container = docker("create", busybox_image, "true")
     tag = f"{project}:1"
     changes = (*(f"ENV {name}={value}" for name, value in IMAGE_ENV.items()), "USER 1000")
+    options = [word for change in (*changes, "WORKDIR /srv") for word in ("--change", change)]
     try:
-        options = [word for change in (*changes, "WORKDIR /srv") for word in ("--change", change)]
         docker("commit", *options, container, tag)
         yield tag
     finally:
         docker("rm", container)
-        subprocess.run(["docker", "image", "rm", "--force", tag], check=True, timeout=60)
 
 
 def bare(spec: NodeSpec, folder: Path) -> NodeSpec:

@@ -8,12 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import Desk, docker
 from tests.e2e.drift_kinds import (
     DOCKER_KINDS,
     LOCAL_KINDS,
     DriftKind,
-    docker,
     net,
     node,
     side,

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.deciding import query_for
-from orchestrator.engines.base import Query
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.plans.drift import remaining_differences
-from orchestrator.plans.planner import make_destroy_plan, make_plan
+from orchestrator.plans.planner import make_plan
 from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.spec import Limits, NodeSpec
-from tests.e2e.drift_kinds import docker
+from tests.e2e.conftest import docker
 
 pytestmark = pytest.mark.docker
 
@@ -48,19 +45,6 @@ CHANGES = {
         "EXPOSE 8000/tcp",
     ),
 }  # fmt: skip
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[str]:
-    """A name of its own, of which nothing is left afterwards."""
-    name = f"utest-{secrets.token_hex(5)}"
-    yield name
-    engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path / "private")
-    plan = make_destroy_plan(engine.observe(Query(name)))
-    engine.remove_nodes([removal.node for removal in plan.remove_nodes])
-    for removal in plan.remove_networks:
-        engine.remove_network(removal.network)
-    subprocess.run(["docker", "rmi", "--force", f"{name}:1"], check=True, capture_output=True)
 
 
 def build(tag: str, base: str, *lines: str) -> None:

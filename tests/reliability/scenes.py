@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.e2e.conftest import Desk, Ran
+from tests.e2e.conftest import Desk, Ran, docker
 
-from .world import RUNS_ON, docker, engine_of, left_of, lost_logs, pending, write
+from .world import RUNS_ON, engine_of, left_of, lost_logs, pending, write
 
 SECRET = "RELIABILITY_TOKEN"
 """The variable that the scene with a secret takes it from; set for all tests here."""

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e.conftest import Desk, Ran
+from tests.e2e.conftest import Desk, Ran, docker
 from tests.e2e.wiretap import Wiretap, short_folder
 
 from .record import RecordCase
 from .scenes import expect_ok
-from .world import RUNS_ON, Yard, docker, write
+from .world import RUNS_ON, Yard, write
 
 pytestmark = pytest.mark.docker
 

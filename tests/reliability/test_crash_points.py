@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import Desk, docker
 
 from .crash import AuditTrap, StandIn, Tripwire
 from .record import RecordCase
@@ -27,7 +27,7 @@ from .scenes import (
     expect_ok,
     recover,
 )
-from .world import Yard, docker
+from .world import Yard
 
 SIDE_BY_SIDE = 4
 TABLE = "crash points"

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import Desk, docker
 from tests.e2e.wiretap import Wiretap
 
 from .record import RecordCase
 from .scenes import expect_ok
-from .world import RUNS_ON, Yard, docker, left_of, write
+from .world import RUNS_ON, Yard, left_of, write
 
 TABLE = "interrupts"
 IN_ORDER_WITHIN_S, AT_ONCE_WITHIN_S = 15.0, 2.0

@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import Desk, docker
 
 from .record import RecordCase
 from .scenes import expect_ok
-from .world import Yard, docker, left_of
+from .world import Yard, left_of
 
 pytestmark = pytest.mark.docker
 

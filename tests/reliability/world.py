@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +16,12 @@ from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.playbook.loader import load
 from orchestrator.run import Request, plan
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import Desk, docker
 
 RUNS_ON = "echo from $RANK; trap 'exit 143' TERM; while :; do sleep 0.05; done"
 """A node that runs until it is asked to end, and ends at once then."""
 
 ENDS = "echo from $RANK"
-
-
-def docker(*args: str) -> str:
-    """What a docker command prints."""
-    done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout.strip()
 
 
 @dataclass

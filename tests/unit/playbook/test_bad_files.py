@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,8 @@ import pytest
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.loader import load_text
 from tests.reliability.record import RecordCase, record_inputs
+from tests.unit.playbook.head import HEAD, FaultsOf
 
-FaultsOf = Callable[[str], list[str]]
-
-HEAD = """\
-version: 1
-name: x
-image: {tag: app}
-ranks:
-  nodes: 2
-  command: [python]
-"""
 NAME_FIX = "use lower-case letters, digits and -, at most 40, the first one not -"
 TAG_FIX = "write it like qwen-fsdp:local"
 KNOWN = (

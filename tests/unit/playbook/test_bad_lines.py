@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.reliability.record import RecordCase, record_inputs
+from tests.unit.playbook.head import HEAD, FaultsOf
 
-FaultsOf = Callable[[str], list[str]]
-
-HEAD = """\
-version: 1
-name: x
-image: {tag: app}
-ranks:
-  nodes: 2
-  command: [python]
-"""
 DURATION_FIX = "write it like 60s, 5m, 1h, 500ms or 1m30s"
 SIZE_FIX = "write it like 2GiB, 512MiB, 1.5GiB or a number of bytes"
 KNOWN = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,17 +9,8 @@ import pytest
 from orchestrator.playbook.gpu import Gpu
 from orchestrator.playbook.loader import load_text
 from tests.reliability.record import RecordCase, record_inputs
+from tests.unit.playbook.head import HEAD, FaultsOf
 
-FaultsOf = Callable[[str], list[str]]
-
-HEAD = """\
-version: 1
-name: x
-image: {tag: app}
-ranks:
-  nodes: 2
-  command: [python]
-"""
 DEVICE_FIX = "write its index or its UUID, such as 0 or GPU-8932f937-…; `nvidia-smi -L` lists both"
 VISIBLE = "gpu.mode and gpu.devices say which GPUs a node sees; remove it"
 
