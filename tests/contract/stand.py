@@ -7,7 +7,6 @@ import os
 import secrets
 import signal
 import subprocess
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from orchestrator.engines.docker.endpoint import by_command, make_ways
 from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.socket_reader import SocketReader
 from orchestrator.engines.local.engine import LocalEngine
+from orchestrator.engines.local.liveness import is_stopped
 from orchestrator.executor import Execution, execute
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.plans.plan import Plan, Unchanged
@@ -28,9 +28,10 @@ from orchestrator.plans.planner import make_destroy_plan, make_plan
 from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.observed import NodeStatus, ObservedNode, ObservedState
 from orchestrator.state.spec import Confinement, Limits, NodeSpec, sorted_env
+from tests.waiting import wait_until
 
-FOREVER = "trap 'exit 143' TERM; while :; do sleep 0.1; done"
-STUBBORN = "trap '' TERM; echo deaf; while :; do sleep 0.1; done"
+FOREVER = "trap 'exit 143' TERM; sleep 600 & wait"
+STUBBORN = "trap '' TERM; echo deaf; sleep 600 & wait"
 
 
 @dataclass
@@ -129,7 +130,7 @@ class Stand(ABC):
             nodes = self.engine.observe_nodes(project)
             return bool(nodes) and all(node.status in statuses for node in nodes)
 
-        wait_until(reached, within_s=20)
+        wait_until(reached)
         return nodes
 
     def wait_for_end(self, node: ObservedNode) -> None:
@@ -140,7 +141,7 @@ class Stand(ABC):
             found = self.engine.observe_nodes(project)
             return any(each.id == node.id and not each.is_active for each in found)
 
-        wait_until(ended, within_s=20)
+        wait_until(ended)
 
     def wait_for_log(self, nodes: Sequence[ObservedNode], text: bytes) -> None:
         """Wait until every node has written a line of this text."""
@@ -152,7 +153,7 @@ class Stand(ABC):
             }
             return len(found) == len(nodes)
 
-        wait_until(written, within_s=20)
+        wait_until(written)
 
     def kept(self, desired: DesiredState, why: str) -> Plan:
         """The plan for a state that has been reached."""
@@ -189,7 +190,10 @@ class LocalStand(Stand):
         os.kill(self._pid(node), signal.SIGKILL)
 
     def pause(self, node: ObservedNode) -> None:
-        os.kill(self._pid(node), signal.SIGSTOP)
+        pid = self._pid(node)
+        os.kill(pid, signal.SIGSTOP)
+        # It stops when it is next given the processor, which may be long after on a busy machine.
+        wait_until(lambda: is_stopped(pid))
 
     def _pid(self, node: ObservedNode) -> int:
         folder = self.root / node.id.partition("@")[0]
@@ -290,14 +294,6 @@ def docker(*args: str) -> str:
     """What a docker command prints; a test that cannot run it fails."""
     done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=60, check=True)
     return done.stdout
-
-
-def wait_until(reached: Callable[[], bool], *, within_s: float) -> None:
-    """Wait for something to become true; a test for which it does not fails."""
-    give_up_at = time.monotonic() + within_s
-    while not reached():
-        assert time.monotonic() < give_up_at, f"not reached within {within_s} s"
-        time.sleep(0.05)
 
 
 def read_log(engine: Engine, nodes: Sequence[ObservedNode]) -> list[LogLine | LogEnd]:

@@ -15,7 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.engines.local.liveness import is_stopped
+from orchestrator.engines.local.supervisor import EXIT_FILE, PROCESS_FILE
 from tests.e2e.conftest import Desk, docker
+from tests.waiting import wait_until
 
 Harm = Callable[[Desk], None]
 
@@ -266,15 +269,24 @@ def _folder(desk: Desk) -> Path:
     return Path(root) / desk.project / "node-1"
 
 
-def _signal(number: int) -> Harm:
-    def send(desk: Desk) -> None:
-        os.kill(json.loads((_folder(desk) / "process.json").read_text())["pid"], number)
+def _stop(desk: Desk) -> None:
+    pid = _pid(desk)
+    os.kill(pid, signal.SIGSTOP)
+    # It stops when it is next given the processor, which may be long after on a busy machine.
+    wait_until(lambda: is_stopped(pid))
 
-    return send
+
+def _kill(desk: Desk) -> None:
+    os.kill(_pid(desk), signal.SIGKILL)
+    wait_until((_folder(desk) / EXIT_FILE).exists)
+
+
+def _pid(desk: Desk) -> int:
+    return int(json.loads((_folder(desk) / PROCESS_FILE).read_text())["pid"])
 
 
 def _folder_removed(desk: Desk) -> None:
-    _signal(signal.SIGKILL)(desk)
+    _kill(desk)
     shutil.rmtree(_folder(desk))
 
 
@@ -290,10 +302,10 @@ LOCAL_KINDS = (
     DriftKind("nothing", lambda _: None, ("0 to change, 0 to replace",), "nothing to do"),
     DriftKind(
         "killed (SIGKILL)",
-        _signal(signal.SIGKILL),
+        _kill,
         ("-/+ node {node} (was killed by signal 9 (exit code 137))",),
     ),
-    DriftKind("stopped (SIGSTOP)", _signal(signal.SIGSTOP), (" ".join(STATUS),), "in place"),
+    DriftKind("stopped (SIGSTOP)", _stop, (" ".join(STATUS),), "in place"),
     DriftKind("folder removed", _folder_removed, ("+ node {node} (not there yet)",)),
     DriftKind(
         "record edited",

@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Desk
+from tests.waiting import wait_until
 
 JOINED = (
     'echo "{\\"event\\":\\"process_group_joined\\",\\"rank\\":$RANK,\\"world_size\\":$WORLD_SIZE,'
@@ -116,9 +116,7 @@ def test_a_killed_node_takes_the_whole_gang_with_it(desk: Desk) -> None:
     )
     assert desk.apply().code == 0
     kill_node(desk, 1)
-    deadline_s = time.monotonic() + 10
-    while statuses(desk)[1] != (1, "exited", 137) and time.monotonic() < deadline_s:
-        time.sleep(0.1)
+    wait_until(lambda: statuses(desk)[1] == (1, "exited", 137))
     again = desk.apply()
     assert again.code == 0, again.out + again.err
     killed = "was killed by signal 9 (exit code 137)"

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import yaml
 from tests.e2e.conftest import Desk
 from tests.e2e.test_lifecycle import node
 from tests.e2e.test_training import shipped
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.torch]
 
@@ -81,7 +81,7 @@ def test_a_node_that_is_killed_by_hand_resumes_from_its_checkpoint(
     assert "--max-steps=100" in text
     (desk.folder / "playbook.yaml").write_text(text.replace("--max-steps=100", "--max-steps=25"))
     with desk.start("apply", "--engine", "docker", "playbook.yaml") as applying:
-        wait_for_folder(desk.folder / "checkpoints/step-00000010", within_s=240)
+        wait_until((desk.folder / "checkpoints/step-00000010").is_dir, within_s=240)
         subprocess.run(["docker", "kill", node(desk, 1)], check=True, capture_output=True)
         out, err = applying.communicate(timeout=600)
     assert applying.returncode == 0, out + err
@@ -92,11 +92,3 @@ def test_a_node_that_is_killed_by_hand_resumes_from_its_checkpoint(
     assert (desk.folder / "checkpoints/step-00000025").is_dir()
     again = desk.apply()
     assert (again.code, "changed=0" in again.line("RECAP")) == (0, True)
-
-
-def wait_for_folder(path: Path, *, within_s: float) -> None:
-    """Return once the folder is there."""
-    give_up_at = time.monotonic() + within_s
-    while not path.is_dir():
-        assert time.monotonic() < give_up_at, f"{path} is not there after {within_s} s"
-        time.sleep(0.05)

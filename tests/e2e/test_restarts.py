@@ -15,7 +15,7 @@ from tests.e2e.conftest import ENGINES, Desk, Ran
 from tests.e2e.test_lifecycle import JOINED, node, statuses
 from tests.e2e.test_training import shipped
 
-WAIT_FOR_PEER = "trap 'exit 143' TERM; while true; do sleep 0.1; done"
+WAIT_FOR_PEER = "trap 'exit 143' TERM; sleep 600 & wait"
 DIES_ONCE = (
     f'{JOINED}; if [ "$TORCHELASTIC_RESTART_COUNT" = 0 ]; then '
     f'[ "$RANK" = 0 ] || exit 3; {WAIT_FOR_PEER}; fi; echo attempt $ORCHESTRATE_RESTART_COUNT'

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.stand import docker, wait_until
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import Desk, docker
 from tests.e2e.test_lifecycle import node
 from tests.e2e.test_nodes import said
+from tests.waiting import wait_until
 
 CANARY = "canary-5711-x9"
 FILE_CANARY = "canary-5712-x9"

@@ -8,13 +8,14 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.waiting import wait_until
 
 _QUESTION = re.compile(rb"^([A-Z]+) (?:/v[0-9.]+)?([^ ?]+)[^ ]* HTTP/1\.[01]\r$", re.MULTILINE)
 
@@ -93,10 +94,7 @@ class Wiretap:
 
     def wait_for(self, *parts: str) -> None:
         """Wait until a question was asked that holds all the parts."""
-        give_up_at_s = time.monotonic() + 60
-        while not any(all(part in each for part in parts) for each in self._asked()):
-            assert time.monotonic() < give_up_at_s, f"nobody asked {parts}"
-            time.sleep(0.02)
+        wait_until(lambda: any(all(part in each for part in parts) for each in self._asked()))
 
     def _asked(self) -> list[str]:
         with self._lock:

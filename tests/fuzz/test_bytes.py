@@ -12,7 +12,7 @@ from tests.fuzz.fuzz import CRASHES, fuzz
 from tests.fuzz.promise import faults_of
 from tests.reliability.record import MALFORMED, RecordCase
 
-_SECONDS = 20
+_SECONDS = 10
 
 
 def test_what_once_broke_the_promise_keeps_it(tmp_path: Path) -> None:

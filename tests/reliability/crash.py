@@ -94,9 +94,8 @@ while ! [ -s "{folder}/victim" ]; do sleep 0.01; done
 
 MOMENTS = {
     "before": 'kill -9 "$(cat "{folder}/victim")"; exit 1',
-    # The call is made all the same, by a docker that nobody waits for any more.
-    "during": 'kill -9 "$(cat "{folder}/victim")"; exec {docker} "$@"',
-    # As above, but it reaches the engine when orchestrate may have been started again.
+    # The call is made all the same, by a docker that nobody waits for any more, when orchestrate
+    # may have been started again.
     "late": 'kill -9 "$(cat "{folder}/victim")"; sleep 0.4; exec {docker} "$@"',
     "after": '{docker} "$@"; kill -9 "$(cat "{folder}/victim")"',
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.e2e.conftest import Desk, Ran, docker
+from tests.waiting import wait_until
 
 from .world import RUNS_ON, engine_of, left_of, lost_logs, pending, write
 
@@ -42,12 +42,13 @@ def _applied(desk: Desk) -> None:
     expect_ok(desk.apply("--detach"))
     engine = engine_of(desk)
     nodes = engine.observe_nodes(desk.project)
-    give_up_at_s = time.monotonic() + 60
-    said: list[object] = []
-    while len(said) < len(nodes):  # so that their logs can be told from lost ones
-        assert time.monotonic() < give_up_at_s
-        said.clear()
+
+    def all_have_spoken() -> bool:
+        said: list[object] = []
         engine.read_logs(nodes, said.append)
+        return len(said) >= len(nodes)
+
+    wait_until(all_have_spoken)  # so that their logs can be told from lost ones
 
 
 def _edited(desk: Desk) -> None:

@@ -8,11 +8,11 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Desk
+from tests.waiting import wait_until
 
 from .record import RecordCase
 from .scenes import expect_ok
@@ -94,7 +94,9 @@ def test_a_destroy_is_refused_while_an_apply_goes_on_and_others_are_not(docker_y
     free.env |= {name: busy.env[name] for name in ("XDG_STATE_HOME", "ORCHESTRATE_LOCAL_ROOT")}
     with busy.start("apply", "--engine", "docker", "playbook.yaml") as holder:
         locks = busy.folder / "state" / "orchestrate" / "locks"
-        _wait_until_signed(locks, holder)
+        wait_until(
+            lambda: any(str(holder.pid) in each.read_text() for each in locks.glob("*.lock"))
+        )
         refused = busy.destroy()
         expect_ok(free.apply())
         expect_ok(free.destroy("--grace", "1"))
@@ -102,10 +104,3 @@ def test_a_destroy_is_refused_while_an_apply_goes_on_and_others_are_not(docker_y
         holder.communicate(timeout=60)
     assert (refused.code, f"process {holder.pid} of" in refused.err) == (8, True)
     expect_ok(busy.destroy("--grace", "1"))
-
-
-def _wait_until_signed(locks: Path, holder: subprocess.Popen[str]) -> None:
-    give_up_at_s = time.monotonic() + 60
-    while not any(str(holder.pid) in each.read_text() for each in locks.glob("*.lock")):
-        assert time.monotonic() < give_up_at_s
-        time.sleep(0.02)

@@ -18,7 +18,7 @@ from orchestrator.playbook.loader import load
 from orchestrator.run import Request, plan
 from tests.e2e.conftest import Desk, docker
 
-RUNS_ON = "echo from $RANK; trap 'exit 143' TERM; while :; do sleep 0.05; done"
+RUNS_ON = "echo from $RANK; trap 'exit 143' TERM; sleep 600 & wait"
 """A node that runs until it is asked to end, and ends at once then."""
 
 ENDS = "echo from $RANK"

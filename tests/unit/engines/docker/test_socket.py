@@ -16,6 +16,7 @@ from orchestrator.engines.docker.engine import DockerEngine
 from orchestrator.engines.docker.socket_reader import SocketReader
 from orchestrator.engines.docker.wire import Errand, Wire
 from orchestrator.errors import EngineFailed, EngineUnavailable, ImageUnavailable, OrchestrateError
+from tests.waiting import wait_until
 
 from .stand_in_engine import (
     Script,
@@ -130,10 +131,7 @@ def test_a_bad_engine_ends_in_a_typed_error_and_in_time(name: str) -> None:
 
 def _wait_for_files(num_files: int) -> None:
     """No descriptor is left open; the stand-in's own threads may need a moment."""
-    give_up_at_s = time.monotonic() + 5
-    while len(os.listdir("/proc/self/fd")) > num_files:
-        assert time.monotonic() < give_up_at_s
-        time.sleep(0.02)
+    wait_until(lambda: len(os.listdir("/proc/self/fd")) <= num_files)
 
 
 def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

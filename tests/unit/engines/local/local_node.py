@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.observed import NodeStatus, ObservedNode
 from orchestrator.state.spec import NodeSpec
+from tests.waiting import wait_until
 
 PROJECT = "lab"
 IDENTITY = RunIdentity(PROJECT, "r1", "/nowhere/r1", "x.yaml", "sha256:0")
@@ -76,14 +75,6 @@ def is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
-
-
-def wait_until(reached: Callable[[], bool], *, within_s: float = 15.0) -> None:
-    """Wait for something to become true; a test for which it does not fails."""
-    give_up_at = time.monotonic() + within_s
-    while not reached():
-        assert time.monotonic() < give_up_at, f"not reached within {within_s} s"
-        time.sleep(0.02)
 
 
 def kill(pid: int) -> None:

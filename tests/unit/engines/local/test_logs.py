@@ -15,8 +15,9 @@ from orchestrator.engines.local.logs import LogSource
 from orchestrator.engines.local.supervisor import EXIT_FILE, INDEX_ENTRY, INDEX_FILE, LOG_FILE
 from orchestrator.errors import EngineFailed
 from orchestrator.loglines import LogEnd, LogLine
+from tests.waiting import wait_until
 
-from .local_node import python_spec, start, wait_for_end, wait_until
+from .local_node import python_spec, start, wait_for_end
 
 
 def write_log(folder: Path, chunks: list[tuple[float, bytes]], *, unindexed: bytes = b"") -> None:

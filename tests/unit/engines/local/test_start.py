@@ -26,6 +26,7 @@ from orchestrator.errors import (
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.observed import NodeStatus, ObservedNetwork
 from orchestrator.state.spec import Mount, NodeSpec, spec_hash
+from tests.waiting import wait_until
 
 from .local_node import (
     IDENTITY,
@@ -36,7 +37,6 @@ from .local_node import (
     start,
     states,
     wait_for_end,
-    wait_until,
 )
 
 Change = Callable[[NodeSpec], NodeSpec]

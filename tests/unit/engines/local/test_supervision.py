@@ -15,6 +15,7 @@ from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.engines.local.observe import SUPERVISOR_KILLED
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state.observed import NodeStatus
+from tests.waiting import wait_until
 
 from .local_node import (
     folder_of,
@@ -26,7 +27,6 @@ from .local_node import (
     states,
     supervisor_pid,
     wait_for_end,
-    wait_until,
 )
 
 LEAVES_ONE_BEHIND = "setsid sleep 1000 & echo $! > left; "
@@ -47,6 +47,7 @@ sys.path.insert(0, {os.path.dirname(__file__)!r})
 from pathlib import Path
 from local_node import node_spec, start
 from orchestrator.engines.local.engine import LocalEngine
+from tests.waiting import wait_until
 start(LocalEngine(Path({str(root)!r})), node_spec(Path({str(tmp_path)!r})))
 os.killpg(0, signal.{number})
 """
