@@ -50,7 +50,6 @@ e2e: $(VENV)/.dev $(VENV)/.train engine busybox ## real engines, real trainer
 	@$(BIN)/pytest tests/e2e $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev engine busybox ## compare with a shell script and Compose; writes docs/performance.md
-	@$(BIN)/python -m benchmarks.planning
 	@$(BIN)/python -m benchmarks --out docs/performance.md $(BENCH_ARGS)
 
 fuzz: $(VENV)/.dev ## look for bytes that break the playbook's reader, for FUZZ_SECONDS

@@ -30,6 +30,7 @@ from benchmarks.engine import (
 from benchmarks.figures import Operation, Sample, summarise
 from benchmarks.machine import this_machine
 from benchmarks.options import Options, parse_options
+from benchmarks.planning import planning_samples
 from benchmarks.rounds import (
     Session,
     join_samples,
@@ -88,6 +89,8 @@ def _samples(session: Session, sizes: Sequence[int]) -> Iterator[Sample]:
             yield from lifecycle_samples(session, num_nodes)
     if Operation.MEMORY in session.only:
         yield from memory_samples(session, max(sizes))
+    if Operation.PLANNING in session.only:
+        yield from planning_samples(session.rounds)
     if Operation.JOIN in session.only:
         _need_join_image()
         yield from join_samples(session)

@@ -17,6 +17,7 @@ TITLES = {
     Operation.MEMORY: "Peak memory",
     Operation.JOIN: "Join",
     Operation.STARTUP: "Start-up",
+    Operation.PLANNING: "Planning",
 }
 
 METHODS = {
@@ -35,6 +36,9 @@ METHODS = {
     "`orchestrate apply` with the check `joined` alone, against `benchmarks/scripts/join.sh`, "
     "which follows `docker logs` until both ranks have written `process_group_joined`.",
     Operation.STARTUP: "Verbs that ask no engine, with a bare Python for comparison.",
+    Operation.PLANNING: "Deciding alone, without an engine: from what is wanted and what was "
+    "found to a plan, with nothing to do and with every node replaced for three fields; then that "
+    "plan as text and as JSON. Processor time, not the wall clock.",
 }
 
 PREAMBLE = """\

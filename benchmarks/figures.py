@@ -19,6 +19,7 @@ class Operation(StrEnum):
     MEMORY = "memory"
     JOIN = "join"
     STARTUP = "startup"
+    PLANNING = "planning"
 
 
 BASELINES = {

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.planning`: what deciding costs by itself, without an engine.
+"""What deciding costs by itself, without an engine.
 
 The nodes are values, so this measures pure code: from a desired and an observed state to a
 plan, and from a plan to its text and its JSON form.
@@ -7,12 +7,13 @@ plan, and from a plan to its text and its JSON form.
 from __future__ import annotations
 
 import json
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from benchmarks.contestants import ORCHESTRATE
+from benchmarks.figures import Operation, Sample
 from orchestrator.engines.docker.engine import TRAITS
 from orchestrator.plans.document import plan_document, plan_text
 from orchestrator.plans.plan import Plan
@@ -28,8 +29,7 @@ from orchestrator.state.observed import (
 from orchestrator.state.spec import Limits, NodeSpec, spec_hash
 
 SIZES = (100, 1_000, 10_000)
-NUM_ROUNDS = 3
-TARGET_S = 2.0
+NOTHING_TO_DO, ALL_REPLACED = f"{ORCHESTRATE}, nothing to do", f"{ORCHESTRATE}, all replaced"
 
 
 def wanted(num_nodes: int) -> DesiredState:
@@ -83,42 +83,30 @@ def edited(desired: DesiredState) -> DesiredState:
     return replace(desired, nodes=nodes)
 
 
-def median_s(work: Callable[[], object]) -> float:
-    """The median time of a few rounds."""
-    times = []
-    for _ in range(NUM_ROUNDS):
-        began_s = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began_s)
-    return statistics.median(times)
-
-
-def as_json(plan: Plan) -> str:
-    """The plan as `plan --json` prints it."""
-    return json.dumps(plan_document(plan, "docker"), indent=2)
-
-
-def main() -> int:
-    """Print a table; 1 if the largest size takes longer than the target."""
-    print("| nodes | nothing to do s | all replaced s | its text s | its JSON s |")
-    print("| --- | --- | --- | --- | --- |")
-    slowest_s = 0.0
-    for num_nodes in SIZES:
+def planning_samples(rounds: int, sizes: Sequence[int] = SIZES) -> Iterator[Sample]:
+    """Processor time of each piece of planning, by number of nodes."""
+    for num_nodes in sizes:
         desired = wanted(num_nodes)
         observed, other = found(desired), edited(desired)
         plan = make_plan(other, observed, in_place=TRAITS.in_place)
-        figures = [
-            median_s(partial(make_plan, desired, observed, in_place=TRAITS.in_place)),
-            median_s(partial(make_plan, other, observed, in_place=TRAITS.in_place)),
-            median_s(partial(plan_text, plan)),
-            median_s(partial(as_json, plan)),
-        ]
-        slowest_s = max(figures[:2])
-        print(f"| {num_nodes} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |")
-    met = slowest_s < TARGET_S
-    print(f"planning {SIZES[-1]} nodes: {slowest_s:.2f} s, target {TARGET_S:g} s, met: {met}")
-    return 0 if met else 1
+        pieces: dict[str, Callable[[], object]] = {
+            NOTHING_TO_DO: partial(make_plan, desired, observed, in_place=TRAITS.in_place),
+            ALL_REPLACED: partial(make_plan, other, observed, in_place=TRAITS.in_place),
+            "its text": partial(plan_text, plan),
+            "its JSON": partial(_as_json, plan),
+        }
+        for number in range(rounds):
+            for name, piece in pieces.items():
+                yield Sample(Operation.PLANNING, num_nodes, name, number, _processor_s(piece))
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def _processor_s(work: Callable[[], object]) -> float:
+    """What it takes of the processor, whatever else this machine does meanwhile."""
+    began_s = time.process_time()
+    work()
+    return time.process_time() - began_s
+
+
+def _as_json(plan: Plan) -> str:
+    """The plan as `plan --json` prints it."""
+    return json.dumps(plan_document(plan, "docker"), indent=2)
