@@ -7,7 +7,6 @@ plan that was kept in a file. What judges a run is imported when there is one to
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from orchestrator.devices import refuse_collisions, with_gpus
 from orchestrator.engines.base import Engine, Query
 from orchestrator.errors import NameTaken
 from orchestrator.events import Sink
-from orchestrator.gpus.inventory import Inventory, read_inventory
 from orchestrator.plans.plan import Plan
 from orchestrator.plans.planner import make_plan
 from orchestrator.playbook.loaded import LoadedPlaybook
@@ -30,6 +28,7 @@ from orchestrator.state.observed import ObservedNode, ObservedState
 from orchestrator.state.reference import is_reference
 
 if TYPE_CHECKING:
+    from orchestrator.gpus.inventory import Gpu, Inventory
     from orchestrator.images.recipe import BuildRecipe
     from orchestrator.plans.file import PlanFile
     from orchestrator.watch import Judgement, Watched
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 def new_run_id() -> str:
     """An id that sorts by time and that no earlier run can have had."""
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Request:
     plan_key: bytes = b""  # of the digests in a plan that is kept
     run_id: Callable[[], str] = new_run_id
     pause: Callable[[float], None] = time.sleep
-    inventory: Inventory = read_inventory
+    inventory: Inventory | None = None  # None: that of this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def _look(
     if desired.gpus is None:
         return desired, observed, ()
     others = _other_nodes(request.engine, desired.project)
-    return with_gpus(desired, request.inventory(), observed.nodes, others), observed, others
+    return with_gpus(desired, _inventory(request), observed.nodes, others), observed, others
 
 
 def _other_nodes(engine: Engine, project: str) -> tuple[ObservedNode, ...]:
@@ -148,6 +147,12 @@ def desired_state(request: Request) -> DesiredState:
         writer=f"{os.getuid()}:{os.getgid()}",
         taken=take(request.loaded, os.environ),
     )
+
+
+def _inventory(request: Request) -> tuple[Gpu, ...]:
+    from orchestrator.gpus.inventory import read_inventory
+
+    return (request.inventory or read_inventory)()
 
 
 def _inputs_digest(recipe: BuildRecipe) -> str:

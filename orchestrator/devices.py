@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import GpuUnavailable
-from orchestrator.gpus.assignment import Uuids, assign
 from orchestrator.gpus.demand import GpuDemand
-from orchestrator.gpus.inventory import Gpu
 from orchestrator.playbook.models import Playbook
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
 from orchestrator.state.spec import UNLIMITED, NodeSpec, sorted_env
 from orchestrator.state.traits import EngineTraits
+
+if TYPE_CHECKING:
+    from orchestrator.gpus.assignment import Uuids
+    from orchestrator.gpus.inventory import Gpu
 
 ENV_MODE = "ORCHESTRATE_GPU_MODE"
 
@@ -76,6 +79,8 @@ def with_gpus(
     demand = desired.gpus
     if demand is None:
         return desired
+    from orchestrator.gpus.assignment import assign  # most playbooks ask for no GPU
+
     held = {node.node_rank: _planned(node, demand) for node in nodes}
     wanted = [held.get(node.node_rank, ()) for node in desired.nodes]
     given = assign(demand, gpus, wanted, _taken(demand, others))

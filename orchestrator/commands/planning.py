@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.choose import EngineName, engine_for, state_folder
 from orchestrator.deciding import Request, kept_plan
 from orchestrator.display.console import Console, print_json
 from orchestrator.plans.document import plan_document
-from orchestrator.plans.file import PlanFile, is_plan_file, read_plan_file, write_plan_file
 from orchestrator.plans.key import plan_key
+from orchestrator.plans.mark import is_plan_file
 from orchestrator.playbook.given import NOTHING, Given
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.loader import load
 from orchestrator.run import plan
+
+if TYPE_CHECKING:
+    from orchestrator.plans.file import PlanFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ def open_source(path: Path, engine: EngineName, given: Given, *, rerun: bool) ->
     """
     if not is_plan_file(path):
         return Source(load(path, given), engine, rerun)
+    from orchestrator.plans.file import read_plan_file
+
     kept = read_plan_file(path)
     # A plan is for one engine: it is not asked anew which one answers.
     named = EngineName(kept.engine) if engine is EngineName.AUTO else engine
@@ -73,6 +79,8 @@ def plan_verb(path: Path, options: PlanOptions) -> bool:
     decision = plan(request)
     console.show_plan(decision.plan)
     if options.out is not None:
+        from orchestrator.plans.file import write_plan_file
+
         write_plan_file(kept_plan(request, decision), options.out)
         # Not their values: one may be a secret, and this line ends up in the log of a CI job.
         again = "" if options.given == NOTHING else ", with the same -e and --vars-file,"

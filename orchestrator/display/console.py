@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO, assert_never
 
-from orchestrator.display.excerpt import excerpt, summary
 from orchestrator.display.recap import object_of
 from orchestrator.events import (
     ActionDone,
@@ -166,6 +165,8 @@ class Console:
 
     def say_faults(self, faults: Sequence[Fault]) -> None:
         """Print faults of a playbook, always, to stderr, each with the line that it is about."""
+        from orchestrator.display.excerpt import excerpt, summary
+
         for fault in faults:
             _print_error("red", printable(str(fault)))
             for line in excerpt(fault):

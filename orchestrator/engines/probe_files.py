@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -45,7 +44,7 @@ def _place(root: Path, files: Mapping[str, bytes]) -> Path:
     if _is_whole(target, files):
         return target
     root.mkdir(parents=True, exist_ok=True)
-    part = root / f".{target.name}-{secrets.token_hex(4)}"
+    part = root / f".{target.name}-{os.urandom(4).hex()}"
     try:
         _write(part, files)
         _put(part, target)

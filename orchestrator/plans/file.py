@@ -18,13 +18,13 @@ from typing import Any, Final, cast
 from orchestrator import __version__
 from orchestrator.errors import FolderUnusable, PlanRefused
 from orchestrator.plans.document import PLAN_VERSION, plan_document
+from orchestrator.plans.mark import MARK, is_plan_file
 from orchestrator.plans.plan import Plan
 from orchestrator.redaction import redacted_document
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedState
 
 FORMAT: Final = 1
-_MARK: Final = "orchestrate_plan"
 _MAX_BYTES = 256 * 1024 * 1024
 
 
@@ -196,16 +196,6 @@ def write_plan_file(file: PlanFile, path: Path) -> None:
         ) from exc
 
 
-def is_plan_file(path: Path) -> bool:
-    """True for what this program wrote as a plan, whatever its version; never for a playbook."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(64)
-    except OSError:
-        return False
-    return start.lstrip()[:1] == b"{" and f'"{_MARK}"'.encode() in start
-
-
 def read_plan_file(path: Path) -> PlanFile:
     """Read a plan file. Raises PlanRefused: it is damaged, or of a version not known here."""
     from pydantic import TypeAdapter, ValidationError
@@ -215,7 +205,7 @@ def read_plan_file(path: Path) -> PlanFile:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
         document = json.loads(content) if len(content) <= _MAX_BYTES else None
-        version = document.get(_MARK) if isinstance(document, dict) else None
+        version = document.get(MARK) if isinstance(document, dict) else None
         if isinstance(version, int) and version != FORMAT:
             raise PlanRefused(f"{path} is a plan of format {version}, not {FORMAT}", fix=renew)
         kept = TypeAdapter(PlanFile).validate_json(content, strict=True)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from orchestrator import redaction
-from orchestrator.plans.file import is_plan_file
 from orchestrator.plans.key import plan_key
+from orchestrator.plans.mark import is_plan_file
 from orchestrator.state.observed import NodeStatus
 from orchestrator.state.traits import EngineTraits
 from tests.unit.desk import Desk, Said, desk

@@ -39,88 +39,84 @@ DEFAULT_DEADLINES = Deadlines()
 
 @dataclass(frozen=True, slots=True)
 class _Symptom:
-    pattern: re.Pattern[str]
+    pattern: str  # whatever the case of letters
     error: type[OrchestrateError]
     fix: str
 
 
-def _symptom(pattern: str, error: type[OrchestrateError], fix: str) -> _Symptom:
-    return _Symptom(re.compile(pattern, re.IGNORECASE), error, fix)
-
-
 # Order matters: the first that matches names the error.
 SYMPTOMS = (
-    _symptom(
+    _Symptom(
         # The daemon's complaint about a registry, which may well be "connection refused".
         r"error response from daemon: .*\b(get|head) \"?https?://[^ ]*/v2/",
         ImageUnavailable,
         "check image.tag and the way to its registry, load the image, or give image.build",
     ),
-    _symptom(
+    _Symptom(
         r"permission denied while trying to connect|dial unix .*: permission denied",
         EngineUnavailable,
         "add yourself to the docker group (`sudo usermod -aG docker $USER`, then log in again)",
     ),
-    _symptom(
+    _Symptom(
         r"cannot connect to the docker daemon|failed to connect to the docker api"
         r"|error during connect|connection refused|is the docker daemon running",
         EngineUnavailable,
         START_ENGINE,
     ),
-    _symptom(
+    _Symptom(
         r"no space left on device",
         OutOfSpace,
         "free some space, for example with `docker system prune`",
     ),
-    _symptom(
+    _Symptom(
         r"the container name .* is already in use|network with name .* already exists",
         NameTaken,
         "remove or rename that object, or choose another `name` in the playbook",
     ),
-    _symptom(
+    _Symptom(
         r"port is already allocated|address already in use|pool overlaps with other one"
         r"|predefined address pools have been fully subnetted|could not find an available",
         AddressUnavailable,
         "remove networks that are not in use (`docker network prune`)",
     ),
-    _symptom(
+    _Symptom(
         r"no such image|pull access denied|manifest .*(unknown|not found)|repository does not exist"
         r"|failed to resolve reference|no matching manifest|invalid reference format",
         ImageUnavailable,
         "check image.tag, or give image.build in the playbook",
     ),
-    _symptom(
+    _Symptom(
         r"executable file not found|exec: .*: no such file or directory"
         r"|exec: .*permission denied|exec format error",
         NodeNotStarted,
         "check ranks.command: the image must contain its first word",
     ),
-    _symptom(
+    _Symptom(
         r"bind source path does not exist: .*/probe/[0-9a-f]{16}\b",
         NodeNotStarted,
         "the engine does not see this machine's folders: say probe: off",
     ),
-    _symptom(
+    _Symptom(
         r"invalid mount config|bind source path does not exist|error mounting|not a directory",
         NodeNotStarted,
         "check ranks.mounts: the source must be visible to the engine",
     ),
-    _symptom(
+    _Symptom(
         r"unable to find user|no matching entries in passwd file",
         NodeNotStarted,
         "check ranks.user: give a numeric uid",
     ),
-    _symptom(
+    _Symptom(
         r"could not select device driver|nvidia-container-cli|unresolvable cdi devices",
         GpuUnavailable,
         "install the NVIDIA Container Toolkit, run `nvidia-ctk runtime configure`, restart Docker",
     ),
-    _symptom(
+    _Symptom(
         r"error setting rlimit",  # Linux's number of memlock is 8, and it is the only one we set
         NodeNotStarted,
         "this engine may not raise that limit (rootless?): lower gpu.memlock, for example to 8MiB",
     ),
-    _symptom(
+    _Symptom(
         r"minimum memory limit|range of cpus is from|cgroup|oci runtime|shim task",
         NodeNotStarted,
         "check ranks.resources against what this machine has",
@@ -150,7 +146,8 @@ def to_error(stderr: str, doing: str) -> OrchestrateError:
     """Map what docker printed to a typed error. The only place that reads its texts."""
     said = _last_words(stderr)
     for symptom in SYMPTOMS:
-        if symptom.pattern.search(stderr):
+        # Compiled when something went wrong: that would be a fiftieth of every start.
+        if re.search(symptom.pattern, stderr, re.IGNORECASE):
             return symptom.error(f"{doing}: {said}", fix=symptom.fix)
     return EngineFailed(f"{doing}: {said}", fix="see `docker info` and the engine's own log")
 
