@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from orchestrator.devices import backend, gpu_demand, gpu_env, memlock_bytes
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.launcher import under_torchrun
+from orchestrator.playbook.health import ContainerHealth
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.models import Joined, PerNode, Playbook, Progress, Ranks, Resources
 from orchestrator.playbook.outside import NOTHING, Taken
 from orchestrator.profiles import confinement_of, default_user, environment_of
 from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, ProbeOrders
 from orchestrator.state.labels import ENV_SECRETS_DIR, SECRETS_FOLDER
-from orchestrator.state.spec import Limits, Mount, NodeSpec, Secret, sorted_env
+from orchestrator.state.spec import HealthCommand, Limits, Mount, NodeSpec, Secret, sorted_env
 from orchestrator.state.traits import EngineTraits
 
 if TYPE_CHECKING:
@@ -125,6 +126,11 @@ def _refuse_what_is_missing(loaded: LoadedPlaybook, traits: EngineTraits) -> Non
                 "use --engine docker, or paths that exist on this machine",
             )
         )
+    for index, check in enumerate(loaded.playbook.health_checks):
+        if isinstance(check, ContainerHealth):
+            what = f"the {traits.name} engine runs no health commands"
+            fix = "use --engine docker, or leave the check out"
+            faults.append(_fault(loaded, f"health_checks[{index}].container", what, fix))
     if loaded.playbook.security.profile == "strict":
         what = f"the {traits.name} engine cannot keep a node from anything"
         fix = "use --engine docker, or profile: default"
@@ -175,6 +181,18 @@ def _node(
         confinement=confinement_of(playbook.security) if traits.is_isolated else None,
         workdir=None if traits.is_isolated else str(loaded.folder),
         probe=playbook.probe == "on" and traits.places_probe,
+        health=_health(playbook) if traits.is_isolated else None,
+    )
+
+
+def _health(playbook: Playbook) -> HealthCommand | None:
+    """What the check `container` has run in every node; None where it is the image's own."""
+    checks = (each for each in playbook.health_checks if isinstance(each, ContainerHealth))
+    check = next(checks, None)
+    if check is None or check.command is None:
+        return None
+    return HealthCommand(
+        check.command, check.interval_s, check.timeout_s, check.retries, check.start_period_s
     )
 
 

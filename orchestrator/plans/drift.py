@@ -20,7 +20,7 @@ from orchestrator.state.observed import (
     ObservedState,
     Oddity,
 )
-from orchestrator.state.spec import NodeSpec, sorted_env, spec_hash
+from orchestrator.state.spec import HealthCommand, NodeSpec, sorted_env, spec_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +202,7 @@ def _with_defaults(spec: NodeSpec, image: ObservedImage | None) -> NodeSpec:
         env=sorted_env(dict(image.env), dict(spec.env)),
         user=spec.user or image.user or None,
         workdir=spec.workdir or image.workdir or None,
+        health=_with_image_health(spec.health, image.health),
     )
 
 
@@ -210,6 +211,15 @@ def _plain(spec: NodeSpec) -> NodeSpec:
     if not spec.probe or ("PYTHONPATH", "") not in spec.env:
         return spec
     return replace(spec, env=tuple(pair for pair in spec.env if pair[0] != "PYTHONPATH"))
+
+
+def _with_image_health(
+    own: HealthCommand | None, of_image: HealthCommand | None
+) -> HealthCommand | None:
+    """Docker takes a start period of 0 for one that was left out."""
+    if own is None or of_image is None or own.start_period_s:
+        return own or of_image
+    return replace(own, start_period_s=of_image.start_period_s)
 
 
 def _status_cause(found: ObservedNode) -> str:

@@ -129,6 +129,9 @@ class Loss(Check):
     )
 
 
+# Docker refuses less than a millisecond.
+HealthSeconds = Annotated[Duration, Field(ge=0.001)]
+
 VARIABLE_GLOB = r"^[A-Za-z_*?][A-Za-z0-9_*?]{0,254}$"
 
 Warmup = Annotated[
@@ -251,6 +254,55 @@ class Skew(Check):
     within_s: MeasuredWithin = 300.0
 
 
+class ContainerHealth(Check):
+    """Every node is healthy by its health command, which Docker runs inside it now and then."""
+
+    kind: ClassVar[str] = "container"
+
+    command: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=32_768,
+        description="Shell command that is run inside each node; exit code 0 means healthy. Left "
+        "out: the image's own HEALTHCHECK. The other keys but `within` are for this one.",
+        examples=["test -e /tmp/ready"],
+    )
+    interval_s: HealthSeconds = Field(
+        default=5.0,
+        validation_alias="interval",
+        description="How long to wait between two runs of the command.",
+        examples=["5s"],
+    )
+    timeout_s: HealthSeconds = Field(
+        default=5.0,
+        validation_alias="timeout",
+        description="How long the command may take; longer counts as failed.",
+        examples=["2s"],
+    )
+    retries: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="How many failures in a row make a node unhealthy.",
+        examples=[5],
+    )
+    start_period_s: Duration = Field(
+        default=0.0,
+        ge=0,
+        validation_alias="start_period",
+        description="How long after its start a node's failures do not count.",
+        examples=["20s"],
+    )
+    within_s: Duration = Field(
+        default=60.0,
+        gt=0,
+        validation_alias="within",
+        description="How long it may take until every node is healthy, counted from the start of "
+        "the last one.",
+        examples=["60s"],
+    )
+
+
 class Completed(Check):
     """Every node exited with 0. Leave it out for a long run: apply then returns earlier."""
 
@@ -274,6 +326,7 @@ CHECKS: tuple[type[Check], ...] = (
     ParametersInSync,
     Throughput,
     Skew,
+    ContainerHealth,
     Completed,
 )
 CHECK_KINDS: tuple[str, ...] = tuple(check.kind for check in CHECKS)
@@ -301,6 +354,7 @@ HealthCheck = Annotated[
     | Annotated[ParametersInSync, Tag("parameters_in_sync")]
     | Annotated[Throughput, Tag("throughput")]
     | Annotated[Skew, Tag("skew")]
+    | Annotated[ContainerHealth, Tag("container")]
     | Annotated[Completed, Tag("completed")],
     Discriminator(check_kind),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.state.spec import NodeSpec
+from orchestrator.state.spec import HealthCommand, NodeSpec
 
 
 class NodeStatus(StrEnum):
@@ -33,6 +33,21 @@ class Oddity:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeHealth:
+    """What came of a node's health command, as far as its engine remembers.
+
+    `status` is `starting`, `healthy` or `unhealthy`; of a node that has ended it says nothing.
+    `has_passed` is about the latest few times that the command was run; `exit_code` and `output`
+    are of the last one, None and empty where it has not run.
+    """
+
+    status: str
+    has_passed: bool = False
+    exit_code: int | None = None
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedNode:
     """A node that bears our labels. Times are seconds since the epoch, None if not reached."""
 
@@ -54,6 +69,7 @@ class ObservedNode:
     was_restarted: bool = False  # started more than once: its peers knew another process
     entrypoint: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()
+    health: NodeHealth | None = None  # None: it has no health command
 
     @property
     def name(self) -> str:
@@ -99,6 +115,7 @@ class ObservedImage:
     user: str = ""
     workdir: str = ""
     entrypoint: tuple[str, ...] = ()
+    health: HealthCommand | None = None
 
 
 @dataclass(frozen=True, slots=True)

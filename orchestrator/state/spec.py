@@ -59,6 +59,25 @@ class Confinement:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCommand:
+    """A shell command that an engine runs inside a node to see whether it is well.
+
+    Attributes:
+        command: exit code 0 means well; empty for one that is no shell command.
+        interval_s: from one end to the next start.
+        timeout_s: longer counts as failed.
+        retries: so many failures in a row mean that the node is not well.
+        start_period_s: failures within this time of the start do not count.
+    """
+
+    command: str
+    interval_s: float = 5.0
+    timeout_s: float = 5.0
+    retries: int = 3
+    start_period_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One node as it should be, or as an engine found it; the planner compares two of these.
 
@@ -66,6 +85,7 @@ class NodeSpec:
     peer is told and the address Gloo binds are the same. `env` is sorted by name and
     holds no run id. `user` None means the image's own. `gpus` are UUIDs, in the order of the
     node's CUDA ordinals. `hidden_env` names the variables whose values are not to be shown.
+    `health` None means the image's own, if it has any.
     """
 
     node_rank: int
@@ -84,6 +104,7 @@ class NodeSpec:
     hidden_env: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
     probe: bool = False  # whether its Python processes find the probe
+    health: HealthCommand | None = None
 
     @property
     def ranks(self) -> range:
@@ -117,6 +138,8 @@ def spec_fields(spec: NodeSpec) -> dict[str, str]:
         fields["memlock"] = "unlimited" if memlock == UNLIMITED else _shown(memlock)
     if spec.confinement is not None:
         fields |= _confinement_fields(spec.confinement)
+    if spec.health is not None:
+        fields |= _health_fields(spec.health)
     if spec.hidden_env:
         fields["env_file"] = ",".join(spec.hidden_env)
     fields |= {f"secrets.{secret.name}": VEIL for secret in spec.secrets}
@@ -140,6 +163,16 @@ def _confinement_fields(confinement: Confinement) -> dict[str, str]:
     if confinement.security_opt:
         fields["security_opt"] = ",".join(confinement.security_opt)
     return fields | {f"tmpfs.{target}": options for target, options in confinement.tmpfs}
+
+
+def _health_fields(health: HealthCommand) -> dict[str, str]:
+    return {
+        "health.command": health.command,
+        "health.interval": f"{health.interval_s:g}s",
+        "health.timeout": f"{health.timeout_s:g}s",
+        "health.retries": str(health.retries),
+        "health.start_period": f"{health.start_period_s:g}s",
+    }
 
 
 def _shown(number: float | None) -> str:

@@ -21,7 +21,15 @@ from orchestrator.engines.docker.endpoint import Ways, by_command, make_ways
 from orchestrator.engines.docker.socket_changer import SocketChanger
 from orchestrator.errors import ImageUnavailable, NameTaken, NodeNotStarted, OrchestrateError
 from orchestrator.state.desired import NetworkSpec, RunIdentity
-from orchestrator.state.spec import UNLIMITED, Confinement, Limits, Mount, NodeSpec, Secret
+from orchestrator.state.spec import (
+    UNLIMITED,
+    Confinement,
+    HealthCommand,
+    Limits,
+    Mount,
+    NodeSpec,
+    Secret,
+)
 
 pytestmark = pytest.mark.docker
 
@@ -52,6 +60,7 @@ SHAPES = {
         user="12:34",
         workdir="/srv/a b",
     ),
+    "health command": replace(BARE, health=HealthCommand('it\'s "$well"', 0.5, 1.25, 2, 0.0)),
     "hidden": replace(
         BARE,
         env=(("A", "1"), ("TOKEN", "canary $HOME # '\""), ("Z", "2")),
@@ -108,8 +117,9 @@ def flat(name: str, value: Any) -> Iterator[tuple[str, object]]:
         for key, inner in value.items():
             yield from flat(f"{name}.{key}", inner)
     elif value not in (None, []):
-        # The command mixes up the order of variables, which means nothing.
-        yield name, sorted(value) if name == ".Config.Env" else value
+        # The command mixes up the order of variables, and the engine that of mounts; neither
+        # means anything.
+        yield name, sorted(value, key=str) if name in (".Config.Env", ".Mounts") else value
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -15,7 +15,7 @@ from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.loader import load, load_text
 from orchestrator.resolve import build_recipe, probe_orders, resolve
 from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec, ProbeOrders
-from orchestrator.state.spec import Confinement, Limits, Mount, NodeSpec
+from orchestrator.state.spec import Confinement, HealthCommand, Limits, Mount, NodeSpec
 from orchestrator.state.traits import EngineTraits
 
 HEAD = """\
@@ -329,6 +329,25 @@ def test_mounts_on_the_embedded_engine_are_refused(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path / 'pair.yaml'}:1:1: ranks.mounts: the local engine has no file system of its "
         "own to mount into; use --engine docker, or paths that exist on this machine"
+    )
+
+
+HEALTH = "health_checks: [container: {command: 'true', interval: 2s, retries: 5}]\n"
+
+
+def test_health_commands_are_part_of_each_node(tmp_path: Path) -> None:
+    state = resolve(loaded(tmp_path, HEALTH + ranks("")), DOCKER)
+    assert [node.health for node in state.nodes] == [HealthCommand("true", 2.0, 5.0, 5, 0.0)] * 2
+    of_image = resolve(loaded(tmp_path, "health_checks: [container]\n" + ranks("")), DOCKER)
+    assert [node.health for node in of_image.nodes] == [None, None]
+
+
+def test_health_commands_on_the_embedded_engine_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPlaybook) as caught:
+        resolve(loaded(tmp_path, HEALTH + ranks("")), LOCAL)
+    assert str(caught.value) == (
+        f"{tmp_path / 'pair.yaml'}:1:1: health_checks[0].container: the local engine runs no "
+        "health commands; use --engine docker, or leave the check out"
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.engines.docker.creation import Creation
-from orchestrator.state.spec import Confinement, Limits, Mount
+from orchestrator.state.spec import Confinement, HealthCommand, Limits, Mount
 
 
 def create_body(creation: Creation) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def create_body(creation: Creation) -> dict[str, Any]:
         "AttachStderr": True,
         "HostConfig": _host(creation),
         "NetworkingConfig": {"EndpointsConfig": _endpoints(creation)},
+        **({"Healthcheck": _health(creation, node.health)} if node.health else {}),
     }
 
 
@@ -43,6 +44,16 @@ def _host(creation: Creation) -> dict[str, Any]:
         **_limits(node.limits),
         **({"DeviceRequests": [_gpus(node.gpus)]} if node.gpus else {}),
         **(_confinement(node.confinement) if node.confinement is not None else {}),
+    }
+
+
+def _health(creation: Creation, health: HealthCommand) -> dict[str, Any]:
+    return {
+        "Test": ["CMD-SHELL", creation.health_command],
+        "Interval": round(health.interval_s * 1e9),
+        "Timeout": round(health.timeout_s * 1e9),
+        "Retries": health.retries,
+        "StartPeriod": round(health.start_period_s * 1e9),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.engines.docker.health import ASIDE
 from orchestrator.engines.docker.inspection import PROBE_CHANNEL
 from orchestrator.identity import ENV_PROBE_CHANNEL, told_to_nodes, with_probe
 from orchestrator.state.desired import RunIdentity
@@ -92,6 +93,12 @@ class Creation:
         if self.probe is not None:
             mounts = (*mounts, Mount(str(self.probe.source), PROBE_FOLDER, read_only=True))
         return mounts
+
+    @property
+    def health_command(self) -> str | None:
+        """The node's health command; a Python in it is no process of the run, and says nothing."""
+        health = self.node.health
+        return f"{ASIDE}{health.command}" if health else None
 
     @property
     def labels(self) -> dict[str, str]:

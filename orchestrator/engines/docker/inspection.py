@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from orchestrator.engines.docker.health import health_command, node_health
 from orchestrator.identity import ENV_PROBE_CHANNEL, without_probe, without_run
 from orchestrator.images.labels import LABEL_INPUTS
 from orchestrator.state.labels import (
@@ -91,6 +92,7 @@ def node_from_inspect(inspected: Json) -> ObservedNode:
         was_restarted=_was_restarted(inspected),
         entrypoint=tuple(inspected["Config"].get("Entrypoint") or ()),
         oddities=_oddities(inspected),
+        health=node_health(state),
     )
 
 
@@ -197,6 +199,7 @@ def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
         hidden_env=_names(labels, LABEL_HIDDEN_ENV),
         secrets=tuple(map(Secret, names)),
         probe=has_probe,
+        health=health_command(config),
     )
 
 
@@ -282,6 +285,7 @@ def image_from_inspect(inspected: Json, tag: str) -> ObservedImage:
         user=config.get("User") or "",
         workdir=config.get("WorkingDir") or "",
         entrypoint=tuple(config.get("Entrypoint") or ()),
+        health=health_command(config),
     )
 
 

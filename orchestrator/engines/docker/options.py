@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.engines.docker.creation import Creation
 from orchestrator.state.observed import ObservedNode
-from orchestrator.state.spec import Confinement, Mount, NodeSpec
+from orchestrator.state.spec import Confinement, HealthCommand, Mount, NodeSpec
 
 
 def create_options(creation: Creation, hidden: Path | None = None) -> dict[str, Any]:
@@ -46,7 +46,24 @@ def create_options(creation: Creation, hidden: Path | None = None) -> dict[str, 
     }
     if confinement is not None:
         optional |= _confinement(confinement)
+    if node.health is not None:
+        optional |= _health(creation, node.health)
     return options | {name: value for name, value in optional.items() if value is not None}
+
+
+def _health(creation: Creation, health: HealthCommand) -> dict[str, Any]:
+    # As text, since a timedelta would be cut to whole seconds on its way to docker.
+    return {
+        "health_cmd": creation.health_command,
+        "health_interval": _seconds(health.interval_s),
+        "health_timeout": _seconds(health.timeout_s),
+        "health_retries": health.retries,
+        "health_start_period": _seconds(health.start_period_s),
+    }
+
+
+def _seconds(duration_s: float) -> str:
+    return f"{duration_s:.3f}"
 
 
 def _confinement(confinement: Confinement) -> dict[str, Any]:

@@ -7,6 +7,7 @@ is for now only: when the run is over, or its deadline has passed, nothing is pe
 from orchestrator.verify.checks.alive import check_alive
 from orchestrator.verify.checks.completed import check_completed
 from orchestrator.verify.checks.consistent import check_consistent
+from orchestrator.verify.checks.container import check_container
 from orchestrator.verify.checks.evaluation import JUDGES, evaluate
 from orchestrator.verify.checks.joined import check_joined
 from orchestrator.verify.checks.loss import check_loss
@@ -25,6 +26,7 @@ __all__ = [
     "check_alive",
     "check_completed",
     "check_consistent",
+    "check_container",
     "check_joined",
     "check_loss",
     "check_parameters_in_sync",

@@ -8,6 +8,7 @@ from orchestrator.playbook.health import (
     Check,
     Completed,
     Consistent,
+    ContainerHealth,
     Joined,
     Loss,
     ParametersInSync,
@@ -19,6 +20,7 @@ from orchestrator.playbook.health import (
 from orchestrator.verify.checks.alive import check_alive
 from orchestrator.verify.checks.completed import check_completed
 from orchestrator.verify.checks.consistent import check_consistent
+from orchestrator.verify.checks.container import check_container
 from orchestrator.verify.checks.joined import check_joined
 from orchestrator.verify.checks.loss import check_loss
 from orchestrator.verify.checks.parameters import check_parameters_in_sync
@@ -39,6 +41,7 @@ JUDGES: Mapping[type[Check], Judge] = {
     ParametersInSync: check_parameters_in_sync,
     Throughput: check_throughput,
     Skew: check_skew,
+    ContainerHealth: check_container,
     Completed: check_completed,
 }
 
