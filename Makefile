@@ -60,6 +60,7 @@ reliability: $(VENV)/.dev engine busybox ## kill it at every step, run it again;
 
 docs: $(VENV)/.orchestrate ## regenerate what docs/ has from the models
 	@$(BIN)/python -m orchestrator.playbook.schema docs/
+	@$(BIN)/python -m orchestrator.report.result docs/
 
 clean: ## remove what the other targets made here; Docker images stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import errno
+import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from orchestrator.engines.base import Engine
-from orchestrator.errors import FolderUnusable, OutOfSpace
+from orchestrator.errors import FolderUnusable
+from orchestrator.kept.files import (
+    is_complete,
+    keeping,
+    log_file,
+    records_file,
+    state_file,
+    write_json,
+)
+from orchestrator.kept.stamped import StampedNode
+from orchestrator.kept.values import document
 from orchestrator.state.observed import ObservedNode
 
 FOLDER = ".orchestrate/runs"
@@ -36,11 +46,11 @@ def _current_folder() -> Path:
 
 def log_path(node: ObservedNode) -> Path | None:
     """Where a node's log is kept; None for a node whose labels do not say."""
-    return Path(node.run_dir) / f"node-{node.node_rank}.log" if node.run_dir else None
+    return log_file(Path(node.run_dir), node.node_rank) if node.run_dir else None
 
 
 def save_logs(engine: Engine, nodes: Iterable[ObservedNode]) -> None:
-    """Keep the whole output of each node that has not been kept since it ended.
+    """Keep the output of each node that has not been kept since it ended, and how it was found.
 
     Raises:
         OutOfSpace: the disk is full; nothing may be removed then.
@@ -61,23 +71,34 @@ def _is_saved(node: ObservedNode, path: Path) -> bool:
     """True when the file was written after the node had ended, so nothing can have come since."""
     if node.is_active or node.finished_at_s is None or not path.exists():
         return False
-    return path.stat().st_mtime > node.finished_at_s
+    if path.stat().st_mtime <= node.finished_at_s:
+        return False
+    return is_complete(records_file(path.parent, node.node_rank))
 
 
 def _save(engine: Engine, node: ObservedNode, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.parent
+    with keeping(f"the log of {node.name}", folder, then="the node was not removed"):
+        folder.mkdir(parents=True, exist_ok=True)
         engine.save_log(node, path)
-    except OSError as exc:
-        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise OutOfSpace(
-                f"the log of {node.name} cannot be kept in {path.parent}: the disk is full",
-                fix="free some space and try again; the node was not removed",
-            ) from exc
-        raise FolderUnusable(
-            f"the log of {node.name} cannot be kept in {path.parent}: {exc.strerror}",
-            fix="make that folder writable; the node was not removed",
-        ) from exc
+        _save_records(engine, node, records_file(folder, node.node_rank))
+        write_json(state_file(folder, node.node_rank), document(node))
+
+
+def _save_records(engine: Engine, node: ObservedNode, path: Path) -> None:
+    """Read the log once more for its records and times, unless it was followed to its end."""
+    if is_complete(path):
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    try:
+        stamped = StampedNode(part, node.node_rank)
+        engine.read_logs([node], stamped.add)
+        stamped.flush()
+        if part.exists():
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def saved_logs(project: str) -> tuple[Path, ...]:
@@ -85,10 +106,21 @@ def saved_logs(project: str) -> tuple[Path, ...]:
 
     Looked for below the current folder; none for what is no project's name.
     """
+    return next((logs for run in run_folders(project) if (logs := _logs_in(run))), ())
+
+
+def run_folders(project: str) -> tuple[Path, ...]:
+    """The folders of a project's runs below the current one, the newest first."""
     if not _PROJECT.fullmatch(project):
         return ()
-    runs = sorted((_current_folder() / FOLDER / project).glob("*/"), key=lambda run: run.name)
-    return next((logs for run in reversed(runs) if (logs := _logs_in(run))), ())
+    runs = (_current_folder() / FOLDER / project).glob("*/")
+    return tuple(sorted(runs, key=lambda run: run.name, reverse=True))
+
+
+def kept_projects() -> tuple[str, ...]:
+    """The projects that runs are kept of below the current folder, by name."""
+    names = (path.name for path in (_current_folder() / FOLDER).glob("*/"))
+    return tuple(sorted(name for name in names if _PROJECT.fullmatch(name)))
 
 
 def _logs_in(run: Path) -> tuple[Path, ...]:

@@ -25,7 +25,7 @@ from orchestrator.choose import EngineName
 from orchestrator.errors import ExitCode, Interrupted, OrchestrateError
 
 if TYPE_CHECKING:
-    from orchestrator.playbook.given import Chosen
+    from orchestrator.playbook.given import Chosen, Given
 
 EXIT_CODES = """
 \b
@@ -39,6 +39,7 @@ Exit codes:
    6 name taken                      15 another owner's project
    7 node not started                16 plan file out of date
    8 locked by another apply         17 not as applied, right afterwards
+                                     18 kept run unreadable
                                      64 wrong usage
                                      70 a bug
                                     130 interrupted
@@ -71,15 +72,27 @@ def _playbook(command: Command) -> Command:
     """Add the playbook and the options for its variables; the command gets both as one."""
 
     @wraps(command)
-    def with_playbook(
-        playbook: Path, extra_vars: tuple[str, ...], vars_files: tuple[Path, ...], **options: Any
+    def with_playbook(playbook: Path, given: Given, **options: Any) -> Any:
+        from orchestrator.playbook.given import Chosen
+
+        return command(playbook=Chosen(playbook, given), **options)
+
+    argument = click.argument("playbook", type=click.Path(path_type=Path))
+    return _variables(argument(cast("Command", with_playbook)))
+
+
+def _variables(command: Command) -> Command:
+    """Add the options for variables; the command gets what is given as one."""
+
+    @wraps(command)
+    def with_given(
+        extra_vars: tuple[str, ...], vars_files: tuple[Path, ...], **options: Any
     ) -> Any:
-        from orchestrator.playbook.given import Chosen, Given
+        from orchestrator.playbook.given import Given
 
-        return command(playbook=Chosen(playbook, Given(vars_files, extra_vars)), **options)
+        return command(given=Given(vars_files, extra_vars), **options)
 
-    for parameter in (
-        click.argument("playbook", type=click.Path(path_type=Path)),
+    for option in (
         click.option(
             "--vars-file",
             "vars_files",
@@ -96,8 +109,16 @@ def _playbook(command: Command) -> Command:
             help="Variables; also @FILE, or a mapping {…}. They win over all others.",
         ),
     ):
-        with_playbook = parameter(with_playbook)
-    return cast("Command", with_playbook)
+        with_given = option(with_given)
+    return cast("Command", with_given)
+
+
+_junit = click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a JUnit file too, with a test case for each check.",
+)
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -112,6 +133,7 @@ def app() -> None:
 @click.option("--detach", is_flag=True, help="Return once the nodes run; check nothing.")
 @click.option("--rerun", is_flag=True, help="Run again, although the last run finished.")
 @click.option("--check", is_flag=True, help="Show what would be done, as `plan`; do nothing.")
+@_junit
 @_json
 def apply(playbook: Chosen, check: bool, **options: Any) -> ExitCode:
     """Bring the cluster to what PLAYBOOK declares.
@@ -124,6 +146,7 @@ def apply(playbook: Chosen, check: bool, **options: Any) -> ExitCode:
         from orchestrator.commands.planning import PlanOptions, plan_verb
 
         options.pop("detach")
+        options.pop("junit")
         plan_verb(playbook.path, PlanOptions(given=playbook.given, **options))
         return ExitCode.CONVERGED
     from orchestrator.commands.verbs import ApplyOptions, apply_verb
@@ -156,17 +179,26 @@ def plan(playbook: Chosen, exit_code: bool, **options: Any) -> ExitCode:
 
 
 @app.command()
-@_playbook
+@click.argument("target", required=False, metavar="[PLAYBOOK|NAME]")
+@_variables
 @_engine_option
+@click.option("--run", "run_id", metavar="RUN_ID", help="This run, and not the newest one.")
+@_junit
 @_json
-def verify(playbook: Chosen, engine: EngineName, as_json: bool) -> ExitCode:
-    """Judge the run that is there by its logs.
+def verify(target: str | None, **options: Any) -> ExitCode:
+    """Judge a run by its logs.
 
-    Waits for nothing and changes nothing.
-    """
-    from orchestrator.commands.verbs import verify_verb
+    Waits for nothing and changes nothing. When the nodes are gone, it judges what was kept of
+    their run in .orchestrate/runs, and says so. With a PLAYBOOK its checks are judged as they
+    are now, else those that the run was made with.
 
-    return verify_verb(playbook.path, engine, playbook.given, as_json=as_json)
+    \b
+    orchestrate verify train.yaml
+    orchestrate verify train --run 20260102T030405-89abcdef --junit verdict.xml
+    """  # noqa: D301  (click's mark for lines that stay as they are)
+    from orchestrator.commands.judging import VerifyOptions, verify_verb
+
+    return verify_verb(target, VerifyOptions(**options))
 
 
 @app.command()

@@ -28,6 +28,7 @@ class ExitCode(IntEnum):
     NOT_OWNER = 15  # the project is another owner's
     PLAN_REFUSED = 16  # a plan file that is out of date, damaged or of another version
     STILL_DIFFERENT = 17  # something differs right after it was applied
+    RUN_UNREADABLE = 18  # what was kept of a run is damaged, or too little
     USAGE = 64
     INTERNAL = 70
     INTERRUPTED = 130
@@ -167,6 +168,12 @@ class PlanRefused(OrchestrateError):
     """A plan file that is out of date, damaged, or of a version not known here."""
 
     exit_code = ExitCode.PLAN_REFUSED
+
+
+class RunUnreadable(OrchestrateError):
+    """What was kept of a run is damaged, or not enough to judge it by."""
+
+    exit_code = ExitCode.RUN_UNREADABLE
 
 
 class StillDifferent(OrchestrateError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ from orchestrator.state.observed import ObservedNode
 
 if TYPE_CHECKING:  # destroy tells events too, and does without the playbook's models
     from orchestrator.restarts import Restart
-    from orchestrator.verify.checks import CheckResult
     from orchestrator.verify.diagnose import Diagnosis
+    from orchestrator.verify.results import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,20 @@ class ActionFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptBegan:
+    """All nodes of an attempt were started; from now on they are followed."""
+
+    nodes: tuple[ObservedNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnded:
+    """A node has ended and every line of it was told."""
+
+    node_rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpoke:
     """A node wrote a line."""
 
@@ -89,6 +103,17 @@ class FailureDiagnosed:
     """The run has failed, and this is why; what still runs is about to be stopped or kept."""
 
     diagnosis: Diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptJudged:
+    """The checks of an attempt are settled: the results, and the moment that they hold for."""
+
+    results: tuple[CheckResult, ...]
+    nodes: tuple[ObservedNode, ...]
+    at_s: float
+    diagnosis: Diagnosis | None = None
+    reference: Mapping[int, float] | None = None  # `{step: loss}` that losses were held against
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +164,14 @@ Event = (
     | ActionProgressed
     | ActionDone
     | ActionFailed
+    | AttemptBegan
+    | LogEnded
     | NodeSpoke
     | NodeEnded
     | CheckChanged
     | StillWaiting
     | FailureDiagnosed
+    | AttemptJudged
     | GangStopped
     | RestartDecided
     | GangRestarted

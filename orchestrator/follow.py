@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.archive import save_logs
-from orchestrator.events import FailureDiagnosed, GangRestarted, GangStopped, RestartDecided
+from orchestrator.events import (
+    AttemptJudged,
+    FailureDiagnosed,
+    GangRestarted,
+    GangStopped,
+    RestartDecided,
+)
 from orchestrator.executor import FAILED_GRACE_S, Execution, execute, stop_gang
 from orchestrator.playbook.models import Restarts
 from orchestrator.restarts import Allowance, Restart, next_restart, restart_plan
@@ -55,6 +61,7 @@ def follow(course: Course) -> Followed:
     restarts: list[Restart] = []
     while True:
         judgement = watch(course.watched, nodes)
+        course.watched.sink(judged(judgement))
         restart = next_restart(
             judgement.results,
             judgement.run,
@@ -67,6 +74,14 @@ def follow(course: Course) -> Followed:
         _restart_gang(course, restart)
         restarts.append(restart)
         done, nodes = restart.number, engine.observe_nodes(project)
+
+
+def judged(judgement: Judgement) -> AttemptJudged:
+    """What is told of a judgement."""
+    run = judgement.run
+    return AttemptJudged(
+        judgement.results, run.nodes, run.now_s, judgement.diagnosis, run.reference
+    )
 
 
 def _restart_gang(course: Course, restart: Restart) -> None:

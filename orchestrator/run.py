@@ -23,7 +23,13 @@ from orchestrator.deciding import (
     watched,
 )
 from orchestrator.engines.base import Query
-from orchestrator.errors import ExitCode, NameTaken, NoSuchProject, OrchestrateError, StillDifferent
+from orchestrator.errors import (
+    ExitCode,
+    Interrupted,
+    NameTaken,
+    OrchestrateError,
+    StillDifferent,
+)
 from orchestrator.events import (
     ActionDone,
     ActionFailed,
@@ -37,6 +43,8 @@ from orchestrator.events import (
     StillWaiting,
 )
 from orchestrator.executor import FAILED_GRACE_S, Execution, execute, stop_gang
+from orchestrator.kept.asked import asked_of
+from orchestrator.kept.keeper import RunKeeper
 from orchestrator.lock import project_lock
 from orchestrator.plans.drift import remaining_differences
 from orchestrator.plans.plan import BuildImage, Plan, PullImage
@@ -66,13 +74,16 @@ __all__ = [
 class Outcome:
     """How an apply ended. `judgement` is None where nothing was waited for.
 
-    It is that of the last attempt; `restarts` says what became of those before it.
+    It is that of the last attempt; `restarts` says what became of those before it, `run_id` and
+    `run_dir` which run it was and where it is kept.
     """
 
     plan: Plan
     judgement: Judgement | None
     took_s: float
     restarts: tuple[Restart, ...] = ()
+    run_id: str = ""
+    run_dir: str = ""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -93,28 +104,51 @@ def apply(request: Request, sink: Sink) -> Outcome:
     """
     began_s = time.monotonic()
     engine, project = request.engine, request.loaded.playbook.name
+    keeper = RunKeeper(sink)
     with project_lock(request.lock_folder, engine.traits.lock_name, project, doing="apply"):
-        desired = desired_state(request)
-        _refresh_image(request, desired, sink)
-        decision = decide(request, desired)
-        if _run_reference(request, decision, sink):
-            # The image may have been made for it: looked at anew, and no plan kept knows of that.
-            decision = decide(replace(request, expected=None), desired)
         try:
-            _carry_out(request, decision, sink)
-        except NameTaken:
-            # A call of a run that was killed may still have been under way, and what it made
-            # have appeared since we looked. Where it is not ours, deciding says so.
-            decision = decide(request, desired)
-            _carry_out(request, decision, sink)
-        desired, plan, judgement = decision.desired, decision.plan, decision.judgement
-        if not plan.is_empty:
-            _require_arrival(request, desired)
-        restarts: tuple[Restart, ...] = ()
-        if judgement is None and not request.detach:
-            followed = _follow(request, desired, sink)
-            judgement, restarts = followed.judgement, followed.restarts
-        return Outcome(plan, judgement, time.monotonic() - began_s, restarts)
+            plan, followed = _apply(request, keeper)
+        except (OrchestrateError, Interrupted) as exc:
+            keeper.end(error=str(exc), took_s=time.monotonic() - began_s)
+            raise
+        outcome = Outcome(
+            plan,
+            followed.judgement if followed else None,
+            time.monotonic() - began_s,
+            followed.restarts if followed else (),
+            keeper.run_id,
+            str(keeper.folder or ""),
+        )
+        keeper.end(
+            exit_code=int(outcome.exit_code), took_s=outcome.took_s, restarts=outcome.restarts
+        )
+        return outcome
+
+
+def _apply(request: Request, keeper: RunKeeper) -> tuple[Plan, Followed | None]:
+    desired = desired_state(request)
+    _refresh_image(request, desired, keeper.tell)
+    decision = decide(request, desired)
+    if _run_reference(request, decision, keeper.tell):
+        # The image may have been made for it: looked at anew, and no plan kept knows of that.
+        decision = decide(replace(request, expected=None), desired)
+    try:
+        _carry_out(request, decision, keeper)
+    except NameTaken:
+        # A call of a run that was killed may still have been under way, and what it made
+        # have appeared since we looked. Where it is not ours, deciding says so.
+        decision = decide(request, desired)
+        _carry_out(request, decision, keeper)
+    if not decision.plan.is_empty:
+        _require_arrival(request, decision.desired)
+    if decision.judgement is not None:
+        from orchestrator.follow import Followed, judged
+
+        keeper.tell(judged(decision.judgement))
+        return decision.plan, Followed(decision.judgement, ())
+    if request.detach:
+        return decision.plan, None
+    return decision.plan, _follow(request, decision.desired, keeper)
 
 
 def plan(request: Request) -> Decision:
@@ -122,23 +156,29 @@ def plan(request: Request) -> Decision:
     return decide(request, desired_state(request))
 
 
-def verify(request: Request) -> Judgement:
-    """Judge the run that is there by what its nodes have written so far."""
+def verify(request: Request, run_id: str | None = None) -> Judgement | None:
+    """Judge the run that is there by what its nodes have written so far.
+
+    None where no node is there, or they are of another run than the one that is meant. What was
+    kept of that is judged by `recall`.
+    """
     from orchestrator.watch import judge_kept_logs
 
     desired = desired_state(request)
     nodes = request.engine.observe_nodes(desired.project)
-    if not nodes:
-        raise NoSuchProject(
-            f"project {desired.project} has no nodes on the {request.engine.traits.name} engine",
-            fix=f"run `orchestrate apply {request.loaded.path}` first",
-        )
+    if not nodes or run_id not in {None, nodes[0].run_id}:
+        return None
     return judge_kept_logs(watched(request, desired), nodes)
 
 
-def _carry_out(request: Request, decision: Decision, sink: Sink) -> None:
-    sink(PlanMade(decision.plan))
-    execute(decision.plan, Execution(request.engine, _identity(request, decision.desired), sink))
+def _carry_out(request: Request, decision: Decision, keeper: RunKeeper) -> None:
+    keeper.tell(PlanMade(decision.plan))
+    identity = _identity(request, decision.desired)
+    if decision.plan.start_nodes:
+        keeper.begin(identity, asked_of(request.loaded, request.engine, decision.desired))
+    else:
+        keeper.take_up(decision.observed.nodes)
+    execute(decision.plan, Execution(request.engine, identity, keeper.tell))
 
 
 def _run_reference(request: Request, decision: Decision, sink: Sink) -> bool:
@@ -219,16 +259,17 @@ def _identity(request: Request, desired: DesiredState, restart_count: int = 0) -
     )
 
 
-def _follow(request: Request, desired: DesiredState, sink: Sink) -> Followed:
+def _follow(request: Request, desired: DesiredState, keeper: RunKeeper) -> Followed:
     from orchestrator.follow import Course, follow
 
     playbook = request.loaded.playbook
+
+    def identity(restart_count: int) -> RunIdentity:
+        made = _identity(request, desired, restart_count)
+        keeper.begin(made, asked_of(request.loaded, request.engine, desired))
+        return made
+
+    watched_run = watched(request, desired, keeper.tell)
     return follow(
-        Course(
-            watched(request, desired, sink),
-            playbook.restarts,
-            playbook.on_failure,
-            identity=lambda restart_count: _identity(request, desired, restart_count),
-            pause=request.pause,
-        )
+        Course(watched_run, playbook.restarts, playbook.on_failure, identity, request.pause)
     )

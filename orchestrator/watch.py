@@ -15,7 +15,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from orchestrator.engines.base import Engine
-from orchestrator.events import CheckChanged, NodeEnded, NodeSpoke, Sink, StillWaiting
+from orchestrator.events import (
+    AttemptBegan,
+    CheckChanged,
+    LogEnded,
+    NodeEnded,
+    NodeSpoke,
+    Sink,
+    StillWaiting,
+)
 from orchestrator.framing import RS
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.playbook.models import Check, Training
@@ -106,8 +114,12 @@ def judge_kept_logs(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgem
     watched.engine.read_logs(nodes, facts.add)
     if not any(node.is_active for node in nodes):
         facts.finish()
-    run = Run(facts, nodes, watched.clock(), watched.reference)
-    return _judged(evaluate(watched.checks, run), run)
+    return judge(watched.checks, Run(facts, nodes, watched.clock(), watched.reference))
+
+
+def judge(checks: Sequence[Check], run: Run) -> Judgement:
+    """What the checks say at one moment; what is still open then is skipped."""
+    return _judged(evaluate(checks, run), run)
 
 
 def watch(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
@@ -115,6 +127,7 @@ def watch(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
 
     Returns when every check holds, or as soon as one fails; it waits for nothing else.
     """
+    watched.sink(AttemptBegan(nodes))
     watcher = _Watcher(watched, nodes, _facts(watched, nodes))
     with _reading(watched.engine, nodes) as arrivals:
         return watcher.run_until_settled(arrivals)
@@ -199,6 +212,7 @@ class _Watcher:
             raise item
         self.facts.add(item)
         if isinstance(item, LogEnd):
+            self.watched.sink(LogEnded(item.node_rank))
             return True
         if not item.text.startswith(RS):  # a record of the probe is not shown
             self._told_at_s = self.watched.clock()

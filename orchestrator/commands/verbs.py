@@ -1,28 +1,31 @@
-"""The verbs that read a playbook: apply, plan, verify, validate, schema. They print."""
+"""The verbs that read a playbook: apply, validate, schema. They print."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from orchestrator.choose import EngineName, engine_for, state_folder
-from orchestrator.commands.planning import open_source
+from orchestrator.commands.planning import Source, open_source
+from orchestrator.commands.reporting import (
+    Judged,
+    Tally,
+    apply_result,
+    cause_of,
+    report,
+    reporting_errors,
+)
 from orchestrator.display.console import Console, print_json
 from orchestrator.display.recap import recap
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
-from orchestrator.plans.document import plan_document
 from orchestrator.playbook.given import NOTHING, Given
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.loader import load
 from orchestrator.redaction import redacted
-from orchestrator.run import Outcome, Request, apply, verify
-
-if TYPE_CHECKING:
-    from orchestrator.verify.results import CheckResult
-    from orchestrator.watch import Judgement
+from orchestrator.run import Outcome, Request, apply
+from orchestrator.versions import versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,20 @@ class ApplyOptions:
     rerun: bool = False
     as_json: bool = False
     given: Given = NOTHING
+    junit: Path | None = None
 
 
 def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
     """Apply a playbook and print how it went."""
+    with reporting_errors(options.junit, path.stem):
+        source = open_source(path, options.engine, options.given, rerun=options.rerun)
+    with reporting_errors(options.junit, source.loaded.playbook.name):
+        return _apply(path, source, options)
+
+
+def _apply(path: Path, source: Source, options: ApplyOptions) -> ExitCode:
     console = Console(quiet=options.as_json, logs_since_s=time.time())
-    source = open_source(path, options.engine, options.given, rerun=options.rerun)
-    loaded = source.loaded
+    loaded, tally = source.loaded, Tally(console.tell)
     engine = engine_for(source.engine, console.say_error)
     request = Request(
         loaded,
@@ -60,7 +70,7 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
     if options.detach and loaded.playbook.restarts.max:
         console.say_error("orchestrate: with --detach nobody follows the run: it is not restarted")
     try:
-        outcome = apply(request, console.tell)
+        outcome = apply(request, tally.tell)
     except OrchestrateError:
         _say_recap(console, loaded, engine, None)
         raise
@@ -70,8 +80,10 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
         exc.left = left_in_place(engine, loaded.playbook.name)
         raise
     _conclude(console, loaded, engine, outcome)
-    if options.as_json:
-        print_json(_outcome_document(console, loaded, engine, outcome))
+    if options.as_json or options.junit is not None:
+        result = apply_result(outcome, engine, console, tally)
+        judged = Judged(outcome.judgement, versions(engine), tally.began_at_s)
+        report(result, judged, options.junit, as_json=options.as_json)
     return outcome.exit_code
 
 
@@ -92,14 +104,8 @@ def _conclude(console: Console, loaded: LoadedPlaybook, engine: Engine, outcome:
             console.show_check(result)
         if not judgement.holds:
             console.show_failure(judgement)
-        console.show_attempts(outcome.restarts, _cause(outcome))
+        console.show_attempts(outcome.restarts, cause_of(judgement))
     _say_recap(console, loaded, engine, outcome)
-
-
-def _cause(outcome: Outcome) -> str:
-    """What failed in the last attempt, in brief; empty when nothing did."""
-    diagnosis = outcome.judgement.diagnosis if outcome.judgement else None
-    return diagnosis.brief if diagnosis else ""
 
 
 def _say_recap(
@@ -114,31 +120,6 @@ def _say_recap(
     console.heading(
         f"RECAP {loaded.playbook.name} on {engine.traits.name}: {counts}{restarts}{took}"
     )
-
-
-def verify_verb(path: Path, engine_name: EngineName, given: Given, *, as_json: bool) -> ExitCode:
-    """Print what the checks say of the run that is there."""
-    console = Console(quiet=as_json)
-    loaded = load(path, given)
-    engine = engine_for(engine_name, console.say_error)
-    console.num_ranks = loaded.playbook.ranks.nproc_per_node
-    judgement = verify(Request(loaded, engine, state_folder() / "locks"))
-    if judgement.diagnosis is not None:
-        console.show_diagnosis(judgement.diagnosis)
-    for result in judgement.results:
-        console.show_check(result)
-    if not judgement.holds:
-        console.show_failure(judgement)
-    if as_json:
-        checks = [_check_document(each) for each in judgement.results]
-        print_json(
-            {
-                "checks": checks,
-                "join": _join_document(judgement),
-                "diagnosis": _diagnosis_document(judgement),
-            }
-        )
-    return ExitCode.CONVERGED if judgement.holds else ExitCode.NOT_CONVERGED
 
 
 def validate_verb(path: Path, given: Given, *, show: bool, as_json: bool) -> ExitCode:
@@ -168,40 +149,3 @@ def schema_verb() -> ExitCode:
 
     print_json(json_schema())
     return ExitCode.CONVERGED
-
-
-def _outcome_document(
-    console: Console, loaded: LoadedPlaybook, engine: Engine, outcome: Outcome
-) -> dict[str, Any]:
-    results = outcome.judgement.results if outcome.judgement else ()
-    counts = recap(outcome.plan, results, done=console.done, failed=console.failed)
-    return {
-        "project": loaded.playbook.name,
-        "engine": engine.traits.name,
-        "plan": plan_document(outcome.plan, engine.traits.name),
-        "checks": [_check_document(each) for each in results],
-        "join": _join_document(outcome.judgement),
-        "restarts": [asdict(each) for each in outcome.restarts],
-        "cause": _cause(outcome),
-        "diagnosis": _diagnosis_document(outcome.judgement),
-        "recap": asdict(counts),
-        "took_s": round(outcome.took_s, 3),
-        "exit_code": int(outcome.exit_code),
-    }
-
-
-def _join_document(judgement: Judgement | None) -> list[dict[str, Any]]:
-    """When each rank reached each phase of its way into the group."""
-    if judgement is None:
-        return []
-    from orchestrator.verify.phases import ways
-
-    return [way.document() for way in ways(judgement.run)]
-
-
-def _diagnosis_document(judgement: Judgement | None) -> dict[str, Any] | None:
-    return judgement.diagnosis.document() if judgement and judgement.diagnosis else None
-
-
-def _check_document(result: CheckResult) -> dict[str, Any]:
-    return asdict(result)

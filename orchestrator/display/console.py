@@ -15,11 +15,14 @@ from orchestrator.events import (
     ActionFailed,
     ActionProgressed,
     ActionStarted,
+    AttemptBegan,
+    AttemptJudged,
     CheckChanged,
     Event,
     FailureDiagnosed,
     GangRestarted,
     GangStopped,
+    LogEnded,
     NodeEnded,
     NodeSpoke,
     PlanMade,
@@ -93,6 +96,8 @@ class Console:
                     self._task("doing", "dim", _doing(action))
             case ActionProgressed(_, text):
                 self.say(self._paint("dim", f"    {printable(text)}"))
+            case AttemptBegan() | LogEnded() | AttemptJudged():
+                pass  # seen by what they bring: lines, and the checks at the end
             case _:
                 self._tell_of_nodes(event)
 

@@ -33,6 +33,22 @@ def resolved(playbook: Playbook, secret: Set[Loc] = frozenset()) -> dict[Key, An
     return _section(playbook, (), secret)
 
 
+def secret_texts(playbook: Playbook, secret: Set[Loc]) -> frozenset[str]:
+    """The texts at the places that are not shown, for taking them out of what was made of them."""
+    document = resolved(playbook)
+    return frozenset(found for loc in secret if isinstance(found := _at(document, loc), str))
+
+
+def _at(document: Any, loc: Loc) -> object:
+    """What stands at a place; None where nothing does."""
+    for key in loc:
+        is_index = isinstance(document, list) and isinstance(key, int) and key < len(document)
+        if not is_index and not (isinstance(document, dict) and key in document):
+            return None
+        document = document[key]
+    return document
+
+
 def resolved_yaml(document: dict[Key, Any]) -> str:
     """Write what `resolved` gave as YAML."""
     text: str = yaml.dump(

@@ -65,7 +65,7 @@ def test_the_folder_of_a_run_is_below_the_current_one(
 def test_the_logs_of_all_nodes_are_kept(engine: FakeEngine, tmp_path: Path) -> None:
     folder = tmp_path / "a folder with ünïcode, 'quotes' and $HOME"
     save_logs(engine, [node(folder, rank) for rank in (0, 1)])
-    kept = {path.name: path.read_text() for path in folder.iterdir()}
+    kept = {path.name: path.read_text() for path in folder.glob("*.log")}
     assert kept == {"node-0.log": "hello from 0\n", "node-1.log": "hello from 1\n"}
 
 

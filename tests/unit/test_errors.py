@@ -44,6 +44,7 @@ def test_every_kind_of_error_has_an_exit_code_of_its_own() -> None:
         "Locked": ExitCode.LOCKED,
         "PlanRefused": ExitCode.PLAN_REFUSED,
         "StillDifferent": ExitCode.STILL_DIFFERENT,
+        "RunUnreadable": ExitCode.RUN_UNREADABLE,
         "NoSuchProject": ExitCode.NO_SUCH_PROJECT,
         "OutOfSpace": ExitCode.OUT_OF_SPACE,
         "AddressUnavailable": ExitCode.ADDRESS_UNAVAILABLE,

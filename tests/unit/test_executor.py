@@ -133,7 +133,7 @@ def test_replace(identity: RunIdentity, tmp_path: Path) -> None:
         ActionDone(new_0, 0.0),
         ActionDone(new_1, 0.0),
     ]
-    kept = {path.name: path.read_text() for path in (tmp_path / "run-1").iterdir()}
+    kept = {path.name: path.read_text() for path in (tmp_path / "run-1").glob("*.log")}
     assert kept == {"node-0.log": "hello\n", "node-1.log": ""}
 
 

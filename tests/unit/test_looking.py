@@ -388,7 +388,7 @@ def test_a_grace_that_makes_no_sense(grace: str, applied: Desk) -> None:
 def test_kept_logs_outlive_the_project(applied: Desk) -> None:
     applied.run("destroy")
     root = applied.folder / ".orchestrate/runs/pair"
-    kept = {path.name: _last_line(path) for path in root.glob("*/*")}
+    kept = {path.name: _last_line(path) for path in root.glob("*/*.log")}
     assert kept == {"node-0.log": "bye from 0", "node-1.log": "bye from 1"}
 
 

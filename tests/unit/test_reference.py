@@ -168,7 +168,7 @@ def test_it_is_run_before_the_gang_and_compared_with(asking: Bench) -> None:
         ReferenceRan("pair-reference", was_kept=False, failure="", took_s=0.0),
     ]
     runs = asking.folder / ".orchestrate/runs"
-    assert sorted(str(path.relative_to(runs)) for path in runs.glob("*/*/*")) == [
+    assert sorted(str(path.relative_to(runs)) for path in runs.glob("*/*/*.log")) == [
         "pair-reference/run-1/node-0.log",
         "pair/run-2/node-0.log",
         "pair/run-2/node-1.log",
@@ -184,7 +184,9 @@ def test_it_is_not_run_again_while_nothing_of_it_changes(asking: Bench) -> None:
 
 def loss_said_of(bench: Bench) -> str:
     """What verify says."""
-    said = next(each for each in verify(bench.request()).results if each.name == "loss")
+    judgement = verify(bench.request())
+    assert judgement is not None
+    said = next(each for each in judgement.results if each.name == "loss")
     return f"{said.status}: {said.why}"
 
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.engines.base import Query
-from orchestrator.errors import EngineFailed, ExitCode, Locked, NameTaken, NoSuchProject
+from orchestrator.errors import EngineFailed, ExitCode, Locked, NameTaken
 from orchestrator.events import Event, NodeEnded, PlanMade
+from orchestrator.follow import judged
 from orchestrator.lock import project_lock
 from orchestrator.playbook.loader import load
 from orchestrator.run import apply, desired_state, new_run_id, plan, query_for, verify
@@ -83,7 +84,8 @@ def test_a_second_apply_changes_nothing_and_proves_again(bench: Bench) -> None:
     nodes = bench.engine.observe_nodes("pair")
     outcome = bench.apply()
     assert (told(outcome.plan), results(outcome), int(outcome.exit_code)) == (FINISHED, ALL_OK, 0)
-    assert bench.events == [PlanMade(outcome.plan)]
+    assert outcome.judgement is not None
+    assert bench.events == [PlanMade(outcome.plan), judged(outcome.judgement)]
     assert bench.engine.journal == []
     assert bench.engine.observe_nodes("pair") == nodes
 
@@ -149,9 +151,12 @@ def test_the_lock_is_held_from_before_looking_to_the_end(bench: Bench) -> None:
             "ActionStarted",
             "ActionProgressed",
             "ActionDone",
+            "AttemptBegan",
             "NodeSpoke",
+            "LogEnded",
             "NodeEnded",
             "CheckChanged",
+            "AttemptJudged",
         )
     }
     assert bench.apply().plan.is_empty
@@ -211,7 +216,9 @@ def test_planning_and_verifying_need_only_to_read(bench: Bench) -> None:
     bench.engine.journal.clear()
     assert told(plan(bench.request()).plan) == FINISHED
     assert len(plan(bench.request(rerun=True)).plan.actions) == 4
-    assert verify(bench.request()).holds
+    judgement = verify(bench.request())
+    assert judgement is not None
+    assert judgement.holds
     assert bench.engine.journal == []
 
 
@@ -221,14 +228,12 @@ def test_planning_for_an_empty_engine_needs_only_to_read(bench: Bench) -> None:
     assert not (bench.folder / "locks").exists()
 
 
-def test_verify_wants_nodes(bench: Bench) -> None:
-    with pytest.raises(NoSuchProject) as caught:
-        verify(bench.request())
-    path = bench.folder / "pair.yaml"
-    assert (caught.value.what, caught.value.fix) == (
-        "project pair has no nodes on the docker engine",
-        f"run `orchestrate apply {path}` first",
-    )
+def test_verify_wants_nodes_and_those_of_the_run_that_is_meant(bench: Bench) -> None:
+    assert verify(bench.request()) is None
+    bench.apply()
+    assert verify(bench.request(), "run-0") is None
+    judged = [verify(bench.request(), run_id) for run_id in ("run-1", None)]
+    assert [each is not None and each.run.facts.run_id for each in judged] == ["run-1", "run-1"]
 
 
 def test_what_is_looked_at_is_what_the_playbook_names(bench: Bench) -> None:

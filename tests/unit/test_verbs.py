@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,15 @@ CHECKS = [
 
 
 def timeless(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without how long it took, which must be a number of seconds."""
+    """The document without times and with no run id, which must be what they should be."""
     assert 0.0 <= document.pop("took_s") < 60.0
+    for name in ("began_at_s", "judged_at_s"):
+        assert abs(time.time() - document.pop(name, time.time())) < 600.0
+    for action in document.get("actions", ()):
+        assert 0.0 <= action.pop("took_s") < 60.0
+    run_id = document.pop("run_id")
+    assert re.fullmatch(r"\d{8}T\d{6}-[0-9a-f]{8}", run_id)
+    assert document.pop("run_dir") == str(Path(f".orchestrate/runs/pair/{run_id}").absolute())
     return document
 
 
@@ -83,6 +91,10 @@ def test_apply_as_a_document(desk: Desk) -> None:
         "project": "pair",
         "engine": "docker",
         "plan": CREATE,
+        "actions": [
+            {"kind": kind, "name": name, "status": "done", "reason": ""}
+            for kind, name, _ in OBJECTS
+        ],
         "checks": CHECKS,
         "join": JOIN,
         "restarts": [],
@@ -101,6 +113,7 @@ def test_a_second_apply_as_a_document(desk: Desk) -> None:
         "project": "pair",
         "engine": "docker",
         "plan": NOTHING,
+        "actions": [],
         "checks": CHECKS,
         "join": JOIN,
         "restarts": [],
@@ -143,6 +156,10 @@ def test_detached_as_a_document(desk: Desk) -> None:
         "project": "pair",
         "engine": "docker",
         "plan": CREATE,
+        "actions": [
+            {"kind": kind, "name": name, "status": "done", "reason": ""}
+            for kind, name, _ in OBJECTS
+        ],
         "checks": [],
         "join": [],
         "restarts": [],
@@ -247,7 +264,20 @@ def test_verify_as_a_document(desk: Desk) -> None:
     desk.run("apply", "pair.yaml")
     desk.engine.failures = {call: AssertionError(call) for call in MUTATING}
     said = desk.run("verify", "--json", "pair.yaml")
-    assert (said.code, said.document) == (0, {"checks": CHECKS, "join": JOIN, "diagnosis": None})
+    assert (said.code, timeless(said.document)) == (
+        0,
+        {
+            "project": "pair",
+            "engine": "docker",
+            "source": "nodes",
+            "missing": [],
+            "checks": CHECKS,
+            "join": JOIN,
+            "cause": "",
+            "diagnosis": None,
+            "exit_code": 0,
+        },
+    )
 
 
 def test_verify_as_text(desk: Desk) -> None:
@@ -279,7 +309,7 @@ def test_verify_of_nothing(desk: Desk) -> None:
     assert (said.code, said.out, said.err) == (
         9,
         "",
-        "orchestrate: project pair has no nodes on the docker engine;"
+        "orchestrate: project pair has no nodes here, and no run of it is kept;"
         f" run `orchestrate apply {path}` first\n",
     )
 

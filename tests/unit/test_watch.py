@@ -15,7 +15,14 @@ import pytest
 from orchestrator import watch as watching
 from orchestrator.engines.base import OnLog
 from orchestrator.errors import EngineUnavailable
-from orchestrator.events import CheckChanged, Event, NodeEnded, NodeSpoke, StillWaiting
+from orchestrator.events import (
+    AttemptBegan,
+    CheckChanged,
+    Event,
+    NodeEnded,
+    NodeSpoke,
+    StillWaiting,
+)
 from orchestrator.loglines import LogLine
 from orchestrator.playbook.models import Check, Completed, Joined, Loss, Progress, Training
 from orchestrator.state.desired import RunIdentity
@@ -128,7 +135,7 @@ def test_it_ends_when_every_check_holds_although_the_nodes_run_on() -> None:
 def test_with_no_check_it_ends_at_once() -> None:
     post = Post()
     assert post.watch().results == (IN_ORDER,)
-    assert post.events == [CheckChanged(IN_ORDER)]
+    assert post.events == [AttemptBegan(post.nodes), CheckChanged(IN_ORDER)]
 
 
 def test_the_end_of_every_node_is_waited_for_where_it_is_asked_for() -> None:

@@ -82,7 +82,7 @@ class Bench:
     def kept(self) -> dict[str, str]:
         """`{path below the runs of the project: text}` of every log that was kept."""
         root = self.folder / ".orchestrate/runs/pair"
-        return {str(path.relative_to(root)): path.read_text() for path in root.glob("*/*")}
+        return {str(path.relative_to(root)): path.read_text() for path in root.glob("*/*.log")}
 
 
 @pytest.fixture

@@ -50,6 +50,11 @@ class CliReader:
         found = self._cli.inspect("image", [tag], doing="looking at the image")
         return found[0] if found else None
 
+    def version(self) -> str:
+        """See `Reader.version`."""
+        doing = "asking for the engine's version"
+        return self._cli.call("version", "--format", "{{.Server.Version}}", doing=doing).strip()
+
     def have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
         """See `Reader.have_exited`."""
         try:

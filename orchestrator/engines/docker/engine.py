@@ -120,6 +120,11 @@ class DockerEngine:
 
     # -- looking ---------------------------------------------------------------
 
+    def version(self) -> str:
+        """See `versions.Versioned`."""
+        with _understood("asking for the engine's version"):
+            return self._reader.version()
+
     def observe(self, query: Query) -> ObservedState:
         """See `Engine.observe`: three questions side by side, whatever the number of nodes."""
         reader = self._reader

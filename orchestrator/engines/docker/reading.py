@@ -37,6 +37,9 @@ class Reader(Protocol):
     def image(self, tag: str) -> Json | None:
         """The image that a tag or digest means; None: it is not here."""
 
+    def version(self) -> str:
+        """Which version the engine is."""
+
     def have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
         """Wait until none of these containers runs; False when the time is up before."""
 

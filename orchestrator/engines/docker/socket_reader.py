@@ -60,6 +60,16 @@ class SocketReader:
         with connected(errand) as wire:
             return _inspected(wire, f"/images/{quote(tag, safe='/:@')}", errand.doing)
 
+    def version(self) -> str:
+        """See `Reader.version`."""
+        errand = self._errand("asking for the engine's version")
+        with connected(errand) as wire:
+            status, body = wire.ask("/version")
+        if status != OK:
+            raise refusal(status, body, errand.doing)
+        found = parse_objects(f"[{body.decode(errors='replace')}]", errand.doing)
+        return str(found[0].get("Version")) if found else ""
+
     def have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
         """See `Reader.have_exited`: the engine answers at the very moment, without polling."""
         if within_s <= 0:

@@ -1,0 +1,179 @@
+"""What apply and verify leave for machines: the `--json` document and the `--junit` file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from orchestrator.display.console import Console, print_json
+from orchestrator.display.recap import object_of, recap
+from orchestrator.engines.base import Engine
+from orchestrator.errors import ExitCode, FolderUnusable, Interrupted, OrchestrateError
+from orchestrator.events import ActionDone, ActionFailed, Event, Sink
+from orchestrator.plans.document import plan_document
+from orchestrator.run import Outcome
+
+if TYPE_CHECKING:
+    from orchestrator.report.junit import Suite
+    from orchestrator.report.result import (
+        ApplyResult,
+        DiagnosisDocument,
+        Performed,
+        PlanEntries,
+        VerifyResult,
+        WayIntoTheGroup,
+    )
+    from orchestrator.watch import Judgement
+
+
+@dataclass
+class Tally:
+    """Notes what was performed, and hands every event on. Its `tell` is a `Sink`."""
+
+    sink: Sink
+    began_at_s: float = field(default_factory=time.time)
+    performed: list[ActionDone | ActionFailed] = field(default_factory=list)
+
+    def tell(self, event: Event) -> None:
+        """Take one event."""
+        self.sink(event)
+        if isinstance(event, ActionDone | ActionFailed):
+            self.performed.append(event)
+
+
+def apply_result(outcome: Outcome, engine: Engine, console: Console, tally: Tally) -> ApplyResult:
+    """What `apply --json` prints."""
+    from orchestrator.report.result import ApplyResult, RecapCounts
+
+    judgement = outcome.judgement
+    results = judgement.results if judgement else ()
+    counts = recap(outcome.plan, results, done=console.done, failed=console.failed)
+    return ApplyResult(
+        project=outcome.plan.project,
+        engine=engine.traits.name,
+        run_id=outcome.run_id,
+        run_dir=outcome.run_dir,
+        plan=cast("PlanEntries", plan_document(outcome.plan, engine.traits.name)),
+        actions=tuple(map(_performed, tally.performed)),
+        checks=results,
+        join=join_of(judgement),
+        restarts=outcome.restarts,
+        cause=cause_of(judgement),
+        diagnosis=diagnosis_of(judgement),
+        recap=RecapCounts(**asdict(counts)),
+        began_at_s=round(tally.began_at_s, 3),
+        took_s=round(outcome.took_s, 3),
+        exit_code=int(outcome.exit_code),
+    )
+
+
+def _performed(event: ActionDone | ActionFailed) -> Performed:
+    from orchestrator.report.result import Performed
+
+    kind, _, name = object_of(event.action).partition(" ")
+    if isinstance(event, ActionFailed):
+        return Performed(kind, name, "failed", None, event.reason)
+    return Performed(kind, name, "done", round(event.took_s, 3))
+
+
+def cause_of(judgement: Judgement | None) -> str:
+    """What failed, in brief; empty when nothing did."""
+    diagnosis = judgement.diagnosis if judgement else None
+    return diagnosis.brief if diagnosis else ""
+
+
+def diagnosis_of(judgement: Judgement | None) -> DiagnosisDocument | None:
+    """Why it failed, for machines; None when nothing did."""
+    diagnosis = judgement.diagnosis if judgement else None
+    return cast("DiagnosisDocument", diagnosis.document()) if diagnosis else None
+
+
+def join_of(judgement: Judgement | None) -> tuple[WayIntoTheGroup, ...]:
+    """When each rank reached each phase of its way into the group."""
+    if judgement is None:
+        return ()
+    from orchestrator.verify.phases import ways
+
+    return tuple(cast("WayIntoTheGroup", way.document()) for way in ways(judgement.run))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a JUnit file says of a run beside its checks."""
+
+    judgement: Judgement | None
+    versions: dict[str, str]
+    began_at_s: float
+
+
+def report(
+    result: ApplyResult | VerifyResult, judged: Judged, junit: Path | None, *, as_json: bool
+) -> None:
+    """Leave a result where it is asked for: in a JUnit file, on the screen as JSON."""
+    if junit is not None:
+        from orchestrator.report.junit import write_junit
+
+        write_junit(junit, _suite_of(result, judged))
+    if as_json:
+        print_json(asdict(result))
+
+
+def _suite_of(result: ApplyResult | VerifyResult, judged: Judged) -> Suite:
+    """What the `--junit` file of a result says."""
+    from orchestrator.report.junit import Suite
+    from orchestrator.report.result import VerifyResult
+
+    properties = {
+        "project": result.project,
+        "engine": result.engine,
+        "run_id": result.run_id,
+        "run_dir": result.run_dir,
+        "image_id": _image_ids(judged.judgement),
+        **{f"version.{what}": version for what, version in judged.versions.items()},
+    }
+    if isinstance(result, VerifyResult):
+        properties["judged_by"] = result.source
+    return Suite(
+        result.project,
+        judged.began_at_s,
+        result.took_s,
+        result.checks,
+        properties,
+        result.diagnosis["headline"] if result.diagnosis else "",
+    )
+
+
+def _image_ids(judgement: Judgement | None) -> str:
+    """The images that the nodes of a run were made from; one, unless somebody changed one."""
+    nodes = judgement.run.nodes if judgement else ()
+    return " ".join(sorted({node.image_id for node in nodes if node.image_id}))
+
+
+@contextmanager
+def reporting_errors(path: Path | None, name: str, verb: str = "apply") -> Iterator[None]:
+    """Have a command that ends in an error leave a JUnit file too, with that error in it."""
+    began_at_s = time.time()
+    try:
+        yield
+    except (OrchestrateError, Interrupted) as exc:
+        if path is not None:
+            from orchestrator.report.junit import Suite
+
+            took_s = time.time() - began_at_s
+            _write_error(path, Suite(name, began_at_s, took_s, verb=verb), exc)
+        raise
+
+
+def _write_error(path: Path, suite: Suite, exc: OrchestrateError | Interrupted) -> None:
+    from orchestrator.report.junit import write_junit
+
+    kind = exc.exit_code if isinstance(exc, OrchestrateError) else ExitCode.INTERRUPTED
+    words = str(exc) if isinstance(exc, OrchestrateError) else f"interrupted; {exc.left}"
+    try:
+        write_junit(path, replace(suite, error=words, error_kind=kind.name.lower()))
+    except FolderUnusable as unusable:  # the first error is the one that is told
+        Console().say_error(f"orchestrate: {unusable}")
