@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 from orchestrator.report.result import results_schema
-from tests.contract.stand import wait_until
 from tests.e2e.conftest import Desk, Ran
+from tests.waiting import wait_until
 
 JOIN = (
     'echo "{\\"event\\":\\"process_group_joined\\",\\"rank\\":$RANK,'
