@@ -18,7 +18,6 @@ from orchestrator.verify.suspects import Evidence, Suspect, Weight
 SAME_CALLS = (
     "make every rank call the same collectives, in the same order and as often as the others"
 )
-_LIBRARIES = ("site-packages", "dist-packages", "/lib/python", "<frozen", "<string>")
 _WAITING_FRAMES = ("torch/autograd/", "torch/distributed/")
 
 
@@ -191,8 +190,15 @@ def _waits_in(facts: RankFacts) -> str:
 def _own_frame(facts: RankFacts) -> str:
     """The innermost frame that is the user's own, else the innermost of all."""
     frames = _main_thread(facts)
-    own = (frame for frame in frames if not any(part in frame for part in _LIBRARIES))
+    own = (frame for frame in frames if not _is_library(frame))
     return next(own, frames[0] if frames else "a place that nobody saw")
+
+
+def _is_library(frame: str) -> bool:
+    """True for the standard library, and for packages, whose paths the probe cuts short."""
+    path = frame.partition(":")[0]
+    is_package = "/" in path and not path.startswith("/")
+    return is_package or path.startswith("<") or "/lib/python" in path
 
 
 def _main_thread(facts: RankFacts) -> tuple[str, ...]:

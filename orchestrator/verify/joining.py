@@ -207,4 +207,4 @@ def stack_lines(run: Run, rank: int, limit: int = 4) -> tuple[Evidence, ...]:
         return ()
     frames = next(iter(facts.stacks.threads.values()))[:limit]
     at_s = facts.stacks_at_s or run.now_s
-    return tuple(Evidence(at_s, run.node_of(rank), f"it is in {frame}") for frame in frames)
+    return tuple(Evidence(at_s, run.node_of(rank), f"it is at {frame}") for frame in frames)

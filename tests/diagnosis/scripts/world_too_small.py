@@ -1,9 +1,16 @@
 """Node 0 takes itself for the only rank."""
 
 import os
+import time
 
 import job
 
+
+def before_step(step: int) -> None:  # noqa: ARG001
+    """Take a moment, as a step does."""
+    time.sleep(0.5)
+
+
 if job.NODE == 0:
     os.environ["WORLD_SIZE"] = "1"
-job.train(steps=100_000 if job.NODE == 0 else 10)
+job.train(steps=1000, before_step=before_step)

@@ -364,7 +364,7 @@ def test_a_rank_that_never_calls_init_and_one_that_waits_for_it() -> None:
         "rank 1 (pair-node-1) did not call init_process_group within 30 s: it got as far as:"
         " torch imported; call it on every rank, or see what it does instead"
     )
-    assert found.evidence == (Evidence(START_S + 19.0, 1, "it is in /scripts/x.py:9 in wait"),)
+    assert found.evidence == (Evidence(START_S + 19.0, 1, "it is at /scripts/x.py:9 in wait"),)
     assert found.consequences == ("rank 0 waits to join since 28 s, 2.0 s later",)
 
 
@@ -465,10 +465,10 @@ def test_the_rank_that_is_not_in_the_collective_is_named_with_every_stack() -> N
     assert found.evidence == (
         Evidence(START_S + 2.0, 0, "its last step is 3, it waits in all_reduce"),
         Evidence(START_S + 3.0, 1, "its last step is 3"),
-        Evidence(START_S + 8.0, 1, "it is in /lib/python3.11/threading.py:1 in wait"),
-        Evidence(START_S + 8.0, 1, "it is in /s/a.py:9 in step"),
-        Evidence(START_S + 8.0, 0, "it is in /lib/torch/x.py:1 in all_reduce"),
-        Evidence(START_S + 8.0, 0, "it is in /s/a.py:4 in step"),
+        Evidence(START_S + 8.0, 1, "it is at /lib/python3.11/threading.py:1 in wait"),
+        Evidence(START_S + 8.0, 1, "it is at /s/a.py:9 in step"),
+        Evidence(START_S + 8.0, 0, "it is at /lib/torch/x.py:1 in all_reduce"),
+        Evidence(START_S + 8.0, 0, "it is at /s/a.py:4 in step"),
     )
 
 
