@@ -130,8 +130,9 @@ def _suspects(run: Run) -> Iterable[Suspect]:
 def _of_suspects(suspects: Sequence[Suspect], run: Run) -> Diagnosis:
     first = suspects[0]
     same = [each for each in suspects[1:] if _is_same(each, first)]
-    evidence = (line for each in (first, *same) for line in each.evidence)
     rest = [each for each in suspects[1:] if each not in same]
+    own = (each for each in rest if (each.node_rank, each.rank) == (first.node_rank, first.rank))
+    evidence = dict.fromkeys(line for each in (first, *same, *own) for line in each.evidence)
     return Diagnosis(
         first.id,
         first.node_rank,

@@ -113,10 +113,16 @@ def _one_elsewhere(run: Run, rank: int, call: str, other: tuple[int, str]) -> Su
         run.node_of(rank),
         rank,
         f"is {where} while rank {peer} waits for it in {common}",
-        f"its last step is {facts.last_step}, rank {peer}'s {run.facts.ranks[peer].last_step}",
+        _steps_of_both(facts.last_step, run.facts.ranks[peer].last_step, peer),
         SAME_CALLS if call else "see why it does not get on from there",
         (*_standing(run, rank), *_standing(run, peer)),
     )
+
+
+def _steps_of_both(own: int, others: int, peer: int) -> str:
+    if own == others:
+        return f"both have done step {own}" if own else "neither has done a step"
+    return f"it has done step {own}, rank {peer} step {others}"
 
 
 def _behind(run: Run, stuck: dict[int, RankFacts]) -> tuple[Suspect, ...]:

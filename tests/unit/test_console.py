@@ -18,6 +18,7 @@ from orchestrator.events import (
     ActionProgressed,
     ActionStarted,
     CheckChanged,
+    FailureDiagnosed,
     GangRestarted,
     GangStopped,
     NodeEnded,
@@ -34,7 +35,9 @@ from orchestrator.restarts import Restart
 from orchestrator.run import Outcome, Request, apply
 from orchestrator.state.desired import ImageSpec
 from orchestrator.state.observed import NodeStatus, ObservedNode
+from orchestrator.verify.diagnose import Diagnosis
 from orchestrator.verify.results import CheckResult, Finding, Status
+from orchestrator.verify.suspects import Evidence, Weight
 from tests.unit.fake_engine import FakeEngine, Script, join_and_end, joined, rank_failed
 from tests.unit.fakes import node_spec
 from tests.unit.workbench import PLAYBOOK
@@ -175,6 +178,20 @@ NODE = ObservedNode("id-1", node_spec(1), "run-1", "hash", NodeStatus.EXITED, ex
 WELL = ObservedNode("id-1", node_spec(1), "run-1", "hash", NodeStatus.EXITED, exit_code=0)
 JOIN = CheckResult("joined", Status.PENDING, "1 of 2 ranks")
 
+FOUND = Diagnosis(
+    cause="peer-lost",
+    node_rank=1,
+    node="pair-node-1",
+    rank=1,
+    also=(),
+    what="lost the network",
+    why="it is slow",
+    mend="look\x1b[2J",
+    at_s=1000.25,
+    weight=Weight.PRIMARY,
+    evidence=(Evidence(1000.25, 1, "a line\x1b[2J"),),
+    consequences=("rank 0 waited\x1b[2J, 0.1 s later",),
+)
 RESTART = Restart(1, 2, "node 1 exited with code 3", "run-1")
 SUMMARY = "Plan: {} to create, 0 to change, 0 to replace, 0 to remove, {} as they should be.\n"
 LINES: dict[str, tuple[object, str]] = {
@@ -213,6 +230,13 @@ LINES: dict[str, tuple[object, str]] = {
     "waiting": (
         StillWaiting((JOIN, CheckResult("completed", Status.PENDING, "0 of 2 nodes")), 2.4),
         "waiting: joined (1 of 2 ranks), completed (0 of 2 nodes)  2 s\n",
+    ),
+    "diagnosed": (
+        FailureDiagnosed(FOUND),
+        "DIAGNOSIS rank 1 (pair-node-1) lost the network: it is slow; look\\x1b[2J\n"
+        "    00:16:40.250  rank 1 | a line\\x1b[2J\n"
+        "    what only followed:\n"
+        "        rank 0 waited\\x1b[2J, 0.1 s later\n",
     ),
     "stopped": (
         GangStopped(("pair-node-0", "pair-node-2"), 0.31),

@@ -35,6 +35,7 @@ from orchestrator.watch import (
     POLL_S,
     QUEUE_LINES,
     SIGN_OF_LIFE_S,
+    STACKS_S,
     Judgement,
     Watched,
     judge_kept_logs,
@@ -288,6 +289,55 @@ def test_a_peer_that_does_not_die_is_not_waited_for_long() -> None:
 def test_a_cause_that_is_known_is_not_waited_for() -> None:
     post = Post({0: Script(((1.0, rank_failed(0, "no corpus")),), 1.0, code=1)}, (Completed(),))
     assert post.watch().run.now_s - START_S < 1.0 + POLL_S
+
+
+def of_probe(rank: int, event: str, more: str = "") -> str:
+    return f'{{"event": "{event}", "source": "probe", "rank": {rank}, "run_id": "$RUN_ID"{more}}}'
+
+
+def hanging(stacks_at_s: float | None) -> dict[int, Script]:
+    """Two ranks with the probe, which join after a second and then stand still."""
+    threads = ', "call": "barrier", "threads": {"MainThread": ["/s/a.py:7 step"]}'
+    said = [(stacks_at_s, of_probe(1, "stacks", threads))] if stacks_at_s is not None else []
+    return {
+        rank: Script(
+            (
+                (0.5, of_probe(rank, "interpreter_started")),
+                (1.0, joined(rank)),
+                *((at_s, text.replace('"rank": 1', f'"rank": {rank}')) for at_s, text in said),
+            )
+        )
+        for rank in (0, 1)
+    }
+
+
+def test_the_stacks_of_ranks_that_stand_still_are_waited_for() -> None:
+    post = Post(hanging(6.5), (Joined(), Progress(every_s=5.0), Completed()))
+    judgement = post.watch()
+    assert judgement.diagnosis is not None
+    assert judgement.diagnosis.headline == (
+        "ranks 0 and 1 each made no step after it joined: it waits in barrier; make every rank call"
+        " the same collectives, in the same order and as often as the others"
+    )
+    assert [line.text for line in judgement.diagnosis.evidence[-2:]] == [
+        "it is at /s/a.py:7 step"
+    ] * 2
+    assert 6.5 <= judgement.run.now_s - START_S < 6.5 + POLL_S
+
+
+def test_stacks_that_do_not_come_are_not_waited_for_long() -> None:
+    post = Post(hanging(None), (Joined(), Progress(every_s=5.0), Completed()))
+    judgement = post.watch()
+    waited_s = judgement.run.now_s - START_S - 6.0
+    assert STACKS_S < waited_s < STACKS_S + POLL_S
+    assert judgement.diagnosis is not None
+    assert judgement.diagnosis.brief == "ranks 0 and 1 each made no step after it joined"
+
+
+def test_without_the_probe_no_stacks_are_waited_for() -> None:
+    post = Post(both(), (Joined(), Progress(every_s=5.0), Completed()))
+    judgement = post.watch()
+    assert judgement.run.now_s - START_S < 6.0 + POLL_S
 
 
 # -- the reader ------------------------------------------------------------------

@@ -460,7 +460,7 @@ def test_the_rank_that_is_not_in_the_collective_is_named_with_every_stack() -> N
     found = diagnosed(story, 9.0)
     assert found.headline == (
         "rank 1 (pair-node-1) is at /s/a.py:9 in step while rank 0 waits for it in all_reduce:"
-        " its last step is 3, rank 0's 3; see why it does not get on from there"
+        " both have done step 3; see why it does not get on from there"
     )
     assert found.evidence == (
         Evidence(START_S + 2.0, 0, "its last step is 3, it waits in all_reduce"),
