@@ -9,7 +9,7 @@ PLAYBOOK ?= playbooks/two-rank.yaml
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help setup engine busybox demo test lint unit contract e2e reliability bench fuzz docs clean
+.PHONY: help setup engine busybox demo test lint unit contract e2e reliability bench fuzz diagnosis docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ fuzz: $(VENV)/.dev ## look for bytes that break the playbook's reader, for FUZZ_
 
 reliability: $(VENV)/.dev engine busybox ## kill it at every step, run it again; writes docs/reliability.md
 	@$(BIN)/python -m tests.reliability --out docs/reliability.md $(PYTEST_ARGS)
+
+diagnosis: $(VENV)/.dev engine ## make every failing run and see that it is named; writes docs/diagnosis.md
+	@$(BIN)/python -m tests.diagnosis --out docs/diagnosis.md
 
 docs: $(VENV)/.orchestrate ## regenerate what docs/ has from the models
 	@$(BIN)/python -m orchestrator.playbook.schema docs/

@@ -21,8 +21,8 @@ _HINT = re.compile(
     r"|kill|mismatch|expected|driver|duplicate|same gpu|busy|refused|closed|reset|broken|got 0"
     r"|shared memory|appears"
 )
-"""What every line that a signature knows has one of, in lower case. Far cheaper than the table, which a run
-that prints none of it does not even read."""
+"""What every line that a signature knows has one of, in lower case. Far cheaper than the table,
+which a run that prints none of it does not even read."""
 
 _Text = Annotated[str, Field(max_length=500)]
 

@@ -1,27 +1,92 @@
-"""`python -m tests.diagnosis capture [CASE ...]`: run the cases, keep what they leave."""
+"""Runs the cases for real, on the Docker engine.
+
+python -m tests.diagnosis capture [CASE ...]        keep what each run leaves
+python -m tests.diagnosis measure [CASE ...]        and measure it beside a plain run
+python -m tests.diagnosis answers                   say anew what is said of what was kept
+python -m tests.diagnosis --out docs/diagnosis.md   measure all, and write the page
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from tests.diagnosis.capture import CAPTURES
-from tests.diagnosis.cases import CASES, PROJECT
-from tests.diagnosis.live import run_case
+from tests.diagnosis.answers import answer, write_answers
+from tests.diagnosis.capture import CAPTURES, read_capture
+from tests.diagnosis.cases import BY_NAME, CASES, PROJECT, Case
+from tests.diagnosis.live import Lived, make_image, run_case
+from tests.diagnosis.measured import Row, read_rows, write_rows
+from tests.diagnosis.page import fill, runs_section, signature_section
+from tests.diagnosis.plain import Plain, run_plain
+
+PLAIN_PROJECT = "plain"
+ROOT = Path(__file__).resolve().parents[2]
+
+T = TypeVar("T")
 
 
 def main() -> int:
-    names = sys.argv[2:]
+    """Do what was asked; 1 where an answer that was measured is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.diagnosis")
+    parser.add_argument("verb", nargs="?", choices=["capture", "measure", "answers"])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="all, if none is named")
+    parser.add_argument("--out", type=Path, help="the page to write")
+    options = parser.parse_args()
+    cases = tuple(BY_NAME[name] for name in options.cases) or CASES
+    verb = options.verb or "measure"
+    if verb != "answers":
+        _in_a_folder(partial(make_image, ROOT))
+        _run(cases, with_plain=verb == "measure")
+    write_answers({path.stem: answer(read_capture(path)) for path in CAPTURES.glob("*.jsonl")})
+    rows = read_rows()
+    if options.out is not None:
+        page = fill(options.out.read_text(), "runs", runs_section(rows))
+        options.out.write_text(fill(page, "signatures", signature_section()))
+    return 0 if all(row.is_right for row in rows) else 1
+
+
+def _run(cases: Sequence[Case], *, with_plain: bool) -> None:
     CAPTURES.mkdir(exist_ok=True)
-    for case in CASES:
-        if names and case.name not in names:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            judgement, capture = run_case(case, PROJECT, Path(folder))
-            capture.write(CAPTURES / f"{case.name}.jsonl")
-            print(case.name, judgement.failure, flush=True)
-    return 0
+    for case in cases:
+        with ThreadPoolExecutor() as pool:
+            living = pool.submit(_in_a_folder, partial(run_case, case, PROJECT))
+            plain = (
+                pool.submit(_in_a_folder, partial(run_plain, case, PLAIN_PROJECT))
+                if with_plain
+                else None
+            )
+        lived = living.result()
+        lived.capture.write(CAPTURES / f"{case.name}.jsonl")
+        if plain is not None:
+            write_rows([_row(case, lived, plain.result())])
+        found = lived.judgement.diagnosis
+        print(f"{case.name}: {found.headline if found else 'nothing'}", flush=True)
+
+
+def _row(case: Case, lived: Lived, plain: Plain) -> Row:
+    found = lived.judgement.diagnosis
+    return Row(
+        case.name,
+        case.wrong,
+        found.headline if found else "",
+        found is not None and found.cause in case.causes and found.rank in case.ranks,
+        lived.since,
+        round(lived.answered_after_s, 1),
+        plain.node_rank,
+        None if plain.ended_after_s is None else round(plain.ended_after_s, 1),
+        plain.last_line,
+    )
+
+
+def _in_a_folder(work: Callable[[Path], T]) -> T:
+    with tempfile.TemporaryDirectory() as folder:
+        return work(Path(folder))
 
 
 if __name__ == "__main__":

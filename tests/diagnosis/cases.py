@@ -7,7 +7,7 @@ from dataclasses import dataclass
 PROJECT = "diagnosis"
 """Names the nodes of the captures."""
 
-JOB_TIMEOUT_S = 10
+JOB_TIMEOUT_S = 12
 """What the scripts give init_process_group; torch's own is 1800 s for Gloo, 600 s for NCCL."""
 
 
@@ -59,9 +59,9 @@ ranks:
   resources: {{cpus: 1.0, memory: 1GiB{resources}}}{per_node}
 rendezvous: {{port: {port}, timeout: 10s}}
 health_checks:
-  - joined: {{within: 25s}}
-  - progress: {{every: 5s}}
-  - completed: {{within: 60s}}
+  - joined: {{within: 30s}}
+  - progress: {{every: 8s}}
+  - completed: {{within: 90s}}
 """
 
 TWO_EACH = "\n  nproc_per_node: 2"

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from orchestrator.choose import docker_engine
 from orchestrator.engines.base import Engine
-from orchestrator.events import Event, NodeSpoke
-from orchestrator.loglines import LogLine
-from orchestrator.playbook.loader import load
-from orchestrator.run import Outcome, Request, apply
+from orchestrator.events import Event, FailureDiagnosed, NodeSpoke
+from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.playbook.loader import load, load_text
+from orchestrator.run import Outcome, Request, apply, desired_state, query_for
+from orchestrator.state.observed import NodeStatus
 from orchestrator.teardown import Placed, destroy
+from orchestrator.verify.checks import Run
 from orchestrator.watch import Judgement
 from tests.diagnosis.capture import Capture, Standing
 from tests.diagnosis.cases import Case
@@ -31,23 +33,43 @@ class Ear:
     case: Case
     project: str
     lines: list[LogLine] = field(default_factory=list)
-    paused_at_s: float | None = None
+    has_paused: bool = False
+    answered_at_s: float | None = None
 
     def hear(self, event: Event) -> None:
         """A `Sink`."""
         match event:
             case NodeSpoke(_, line):
                 self.lines.append(line)
-                if self.case.pause is not None and self.paused_at_s is None:
-                    self._pause(line)
+                self.listen(line)
+            case FailureDiagnosed():
+                self.answered_at_s = time.time()
             case _:
                 pass
 
-    def _pause(self, line: LogLine) -> None:
-        if PAUSE_AT in line.text:
-            self.paused_at_s = time.time()
+    @property
+    def waits_to_pause(self) -> bool:
+        """True as long as a node is still to be paused."""
+        return self.case.pause is not None and not self.has_paused
+
+    def listen(self, item: LogLine | LogEnd) -> None:
+        """Pause a node once one says that it trains, if the case wants that."""
+        if self.waits_to_pause and isinstance(item, LogLine) and PAUSE_AT in item.text:
+            self.has_paused = True
             name = f"{self.project}-node-{self.case.pause}"
             subprocess.run(["docker", "pause", name], check=True, capture_output=True, timeout=30)
+
+
+def make_image(repository: Path, lock_folder: Path) -> None:
+    """Build the image of the cases, where it is not there."""
+    folder = repository / "playbooks"
+    text = (folder / "two-rank.yaml").read_bytes().replace(b"name: two-rank", b"name: diag-image")
+    loaded = load_text(text, name="two-rank.yaml", folder=folder)
+    engine = docker_engine()
+    request = Request(loaded, engine, lock_folder)
+    desired = desired_state(request)
+    if desired.image is not None and engine.observe(query_for(desired)).image is None:
+        engine.build_image(desired.image, lambda _: None)
 
 
 def lay_out(case: Case, project: str, folder: Path) -> Path:
@@ -58,16 +80,43 @@ def lay_out(case: Case, project: str, folder: Path) -> Path:
     return path
 
 
-def run_case(case: Case, project: str, folder: Path) -> tuple[Judgement, Capture]:
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """A run that failed: how it was judged, what it left, and when the answer was there.
+
+    `since` says from what moment `answered_after_s` counts.
+    """
+
+    judgement: Judgement
+    capture: Capture
+    since: str
+    answered_after_s: float
+
+
+def run_case(case: Case, project: str, folder: Path) -> Lived:
     """Apply the case's playbook, which fails, and take everything away again."""
     engine, ear = docker_engine(), Ear(case, project)
     request = Request(load(lay_out(case, project, folder)), engine, folder / "locks")
     try:
         outcome = apply(request, ear.hear)
     finally:
-        _take_away(engine, project, folder)
+        take_away(engine, project, folder)
     judgement = _judgement(outcome)
-    return judgement, _capture(case, request, ear, judgement)
+    since, at_s = _moment(judgement.run)
+    answered_after_s = (ear.answered_at_s or time.time()) - at_s
+    return Lived(judgement, _capture(case, request, ear, judgement), since, answered_after_s)
+
+
+def _moment(run: Run) -> tuple[str, float]:
+    """What a user's patience counts from: the first end of a node, the last step, or the start."""
+    ends = [node.finished_at_s for node in run.nodes if node.finished_at_s is not None]
+    if ends:
+        return "first exit", min(ends)
+    paused = any(node.status is NodeStatus.PAUSED for node in run.nodes)
+    steps = [f.last_step_at_s for f in run.facts.ranks.values() if f.last_step_at_s is not None]
+    if steps and (paused or run.joined_at_s is not None):
+        return "last step", max(steps)
+    return "start", run.started_at_s
 
 
 def _judgement(outcome: Outcome) -> Judgement:
@@ -76,7 +125,8 @@ def _judgement(outcome: Outcome) -> Judgement:
     return outcome.judgement
 
 
-def _take_away(engine: Engine, project: str, folder: Path) -> None:
+def take_away(engine: Engine, project: str, folder: Path) -> None:
+    """Leave nothing of a project."""
     for summary in engine.projects():
         if summary.name == project:
             destroy(Placed(engine, summary), folder / "locks", lambda _: None, grace_s=0.5)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 
-import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
@@ -25,6 +24,8 @@ def train(
     steps: int = 10, *, features: int = 4, before_step: Callable[[int], None] | None = None
 ) -> None:
     """Join, do some steps, leave."""
+    import torch._dynamo
+
     join()
     model = DistributedDataParallel(torch.nn.Linear(features, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

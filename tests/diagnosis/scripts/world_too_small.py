@@ -6,7 +6,7 @@ import time
 import job
 
 
-def before_step(step: int) -> None:  # noqa: ARG001
+def before_step(step: int) -> None:
     """Take a moment, as a step does."""
     time.sleep(0.5)
 
