@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LINE_BYTES = 64 * 1024
+"""A longer line is handed over in pieces of this length, so that no line can grow this program."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
     """One line of a node's output, stdout and stderr alike, without its line end.
 
     `at_s` is the engine's own time of the line, seconds since the epoch. A line longer
-    than the reader's bound arrives in pieces, all but the first marked as continued.
+    than LINE_BYTES arrives in pieces, all but the first marked as continued.
     """
 
     node_rank: int

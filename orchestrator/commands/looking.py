@@ -13,9 +13,8 @@ from orchestrator.archive import node_rank_of, saved_logs
 from orchestrator.choose import EngineName, engines_for, state_folder
 from orchestrator.display.console import Console, print_json
 from orchestrator.engines.base import Engine
-from orchestrator.engines.lines import LINE_BYTES
 from orchestrator.errors import ExitCode, Interrupted, NoSuchProject
-from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.loglines import LINE_BYTES, LogEnd, LogLine
 from orchestrator.state.observed import ObservedNode
 from orchestrator.teardown import (
     Destroyed,

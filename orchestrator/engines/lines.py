@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
+from orchestrator.loglines import LINE_BYTES
+
 CHUNK_BYTES = 64 * 1024
-LINE_BYTES = 64 * 1024
-"""A longer line is handed over in pieces, so that no line can grow this program."""
 
 
 class LineCutter:

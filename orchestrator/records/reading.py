@@ -18,24 +18,38 @@ class Reading:
 
 
 class RecordReader:
-    """Reads one node's log piece by piece, and holds at most one record that is not whole yet.
+    """Reads one node's log piece by piece, and holds at most one record that may not be whole.
 
     A record is a line of JSON alone, as scripts write them, or what follows the last RS of a
     line, as the probe does: after a partial line of the script, in a piece of a line that is
-    too long for one, or across the cut between two.
+    too long for one, or across the cut between two. It ends with its line.
     """
 
     def __init__(self) -> None:
         self._begun: bytes | None = None
 
-    def read(self, text: bytes, *, continued: bool) -> Reading:
-        """Take the next piece; `continued` for every piece of a line but the first."""
+    def read(self, text: bytes, *, continued: bool = False, is_full: bool = False) -> Reading:
+        """Take the next piece.
+
+        Args:
+            text: the piece, without its line's end.
+            continued: whether it goes on with the line of the piece before.
+            is_full: whether it is as long as pieces are, so that its line may go on.
+        """
+        before = () if continued else self.finish()
+        begun, self._begun = self._begun, None
         own, framed = split_framed(text)
-        if framed is None and continued and self._begun is not None:
-            own, framed = b"", self._begun + text
+        if framed is None and begun is not None:
+            own, framed = b"", begun + text
         alone = None if continued else parse_record(text.partition(RS)[0])
-        record = parse_record(framed) if framed is not None else None
-        may_go_on = record is None and framed is not None and len(framed) <= MAX_RECORD_BYTES
-        self._begun = framed if may_go_on else None
-        found = tuple(each for each in (alone, record) if each is not None)
+        if framed is not None and is_full:
+            self._begun = framed if len(framed) <= MAX_RECORD_BYTES else None
+        record = parse_record(framed) if framed is not None and not is_full else None
+        found = tuple(each for each in (*before, alone, record) if each is not None)
         return Reading(text if record is None else own, found)
+
+    def finish(self) -> tuple[Record, ...]:
+        """Say that the line has ended: the record that ends it, if there is one."""
+        begun, self._begun = self._begun, None
+        record = parse_record(begun) if begun is not None else None
+        return () if record is None else (record,)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.loglines import LINE_BYTES, LogEnd, LogLine
 from orchestrator.records import ProbeFault, Record, RecordReader
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
@@ -76,8 +76,11 @@ class RunFacts:
             return
         if isinstance(item, LogEnd):
             node.has_ended = True
+            for record in node.reader.finish():
+                self._add_record(LogLine(item.node_rank, node.spoke_at_s or 0.0, b""), node, record)
             return
-        reading = node.reader.read(item.text, continued=item.continued)
+        is_full = len(item.text) == LINE_BYTES
+        reading = node.reader.read(item.text, continued=item.continued, is_full=is_full)
         if reading.own or not reading.records:
             self._add_text(item, node, reading.own)
         for record in reading.records:

@@ -24,8 +24,11 @@ from tests.fuzz.strategies import make_files
 
 def _target(folder: Path, data: bytes) -> None:
     faults_of(data, folder)
-    orchestrator.records.parse_record(data)
-    assert_harmless(orchestrator.printable.log_text(data))
+    reader = orchestrator.records.RecordReader()
+    for piece in (data, *data.split(b"\n")):
+        reader.read(piece, is_full=len(piece) % 2 == 0)
+        for part in orchestrator.printable.shown_parts(piece, records=True):
+            assert_harmless(orchestrator.printable.log_text(part))
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.display.console import Console
-from orchestrator.engines.lines import LINE_BYTES, LineCutter
-from orchestrator.loglines import LogLine
+from orchestrator.engines.lines import LineCutter
+from orchestrator.loglines import LINE_BYTES, LogLine
 from orchestrator.records import MAX_RECORD_BYTES, Reading, RecordReader, Step
 
 STEP = Step(event="step", rank=1, step=3, source="probe")
@@ -41,55 +41,75 @@ LINES = {
 @pytest.mark.parametrize("name", LINES)
 def test_a_line_is_read(name: str) -> None:
     text, reading = LINES[name]
-    assert RecordReader().read(text, continued=False) == reading
+    assert RecordReader().read(text) == reading
 
 
 def test_what_is_no_json_after_rs_is_the_scripts() -> None:
-    assert RecordReader().read(b"\x1e{}", continued=False) == Reading(b"\x1e{}")
+    assert RecordReader().read(b"\x1e{}") == Reading(b"\x1e{}")
+
+
+FULL = b"x" * LINE_BYTES
 
 
 def test_a_line_that_goes_on_is_no_record_of_a_script() -> None:
     reader = RecordReader()
-    reader.read(b"x" * LINE_BYTES, continued=False)
+    reader.read(FULL, is_full=True)
     assert reader.read(OWN_JSON, continued=True) == Reading(OWN_JSON)
 
 
 def test_a_record_after_a_line_too_long_for_one_piece() -> None:
     reader = RecordReader()
-    reader.read(b"x" * LINE_BYTES, continued=False)
+    reader.read(FULL, is_full=True)
     assert reader.read(b"xx" + FRAMED, continued=True) == Reading(b"xx", (STEP,))
+
+
+def pieces_of(line: bytes) -> list[Reading]:
+    """What is read of a line and the one after it, cut as the engines cut them."""
+    reader = RecordReader()
+    return [
+        reader.read(text, continued=continued, is_full=len(text) == LINE_BYTES)
+        for text, continued in LineCutter().feed(line + b"\nend\n")
+    ]
 
 
 @given(st.integers(0, len(FRAMED)))
 def test_a_record_is_found_wherever_its_line_is_cut(num_bytes: int) -> None:
-    """Through the engines' own cutter: the cut falls at each byte of the record, and beside it."""
-    line = b"x" * (LINE_BYTES - num_bytes) + FRAMED + b"\n"
-    reader = RecordReader()
-    readings = [
-        reader.read(text, continued=continued) for text, continued in LineCutter().feed(line)
-    ]
+    """The cut falls at each byte of the record, and beside it."""
+    readings = pieces_of(b"x" * (LINE_BYTES - num_bytes) + FRAMED)
     assert [each.records for each in readings if each.records] == [(STEP,)]
+
+
+def test_a_record_before_the_cut_that_does_not_end_its_line_is_none() -> None:
+    readings = pieces_of(b"x" * (LINE_BYTES - len(FRAMED)) + FRAMED + STEP_JSON)
+    assert [each.records for each in readings] == [(), (), ()]
+
+
+def test_a_record_that_ends_the_log_at_a_cut_is_found() -> None:
+    reader = RecordReader()
+    reader.read(FULL[: -len(FRAMED)] + FRAMED, is_full=True)
+    assert (reader.finish(), reader.finish()) == ((STEP,), ())
 
 
 def test_what_was_begun_is_forgotten_with_its_line() -> None:
     reader = RecordReader()
-    reader.read(FRAMED[:20], continued=False)
-    assert reader.read(FRAMED[20:], continued=False) == Reading(FRAMED[20:])
+    reader.read(FRAMED[:20], is_full=True)
+    assert reader.read(FRAMED[20:]) == Reading(FRAMED[20:])
     assert reader.read(FRAMED[20:], continued=True) == Reading(FRAMED[20:])
 
 
 def test_what_is_begun_does_not_grow() -> None:
     reader = RecordReader()
-    reader.read(b'\x1e{"event": "', continued=False)
+    reader.read(b'\x1e{"event": "', is_full=True)
     for _ in range(3):
-        reader.read(b"x" * MAX_RECORD_BYTES, continued=True)
+        reader.read(b"x" * MAX_RECORD_BYTES, continued=True, is_full=True)
     assert reader.read(b'"}', continued=True) == Reading(b'"}')
 
 
-@given(st.lists(st.tuples(st.binary(max_size=60), st.booleans()), max_size=6))
-def test_no_bytes_raise_or_make_a_record(pieces: list[tuple[bytes, bool]]) -> None:
+@given(st.lists(st.tuples(st.binary(max_size=60), st.booleans(), st.booleans()), max_size=6))
+def test_no_bytes_raise_or_make_a_record(pieces: list[tuple[bytes, bool, bool]]) -> None:
     reader = RecordReader()
-    assert [reader.read(text, continued=on).records for text, on in pieces] == [()] * len(pieces)
+    for text, continued, is_full in pieces:
+        assert reader.read(text, continued=continued, is_full=is_full).records == ()
 
 
 # -- what a person sees of them --------------------------------------------------

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engines.lines import LINE_BYTES
 from orchestrator.engines.local import logs
 from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.engines.local.logs import LogSource
 from orchestrator.engines.local.supervisor import EXIT_FILE, INDEX_ENTRY, INDEX_FILE, LOG_FILE
 from orchestrator.errors import EngineFailed
-from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.loglines import LINE_BYTES, LogEnd, LogLine
 from tests.waiting import wait_until
 
 from .local_node import python_spec, start, wait_for_end
