@@ -1,0 +1,41 @@
+"""Trains a model under DDP, then another under FSDP2; prints each loss to the last bit."""
+
+import os
+import sys
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+
+
+def main() -> None:
+    rank = int(os.environ["RANK"])
+    dist.init_process_group("gloo")
+    torch.manual_seed(7)
+    ddp = nn.parallel.DistributedDataParallel(model())
+    train("ddp", ddp, torch.optim.SGD(ddp.parameters(), lr=0.1), rank)
+    torch.save(ddp.module.state_dict(), f"{sys.argv[1]}/{rank}.pt")
+    sharded = model()
+    fully_shard(sharded, mesh=init_device_mesh("cpu", (2,)))
+    train("fsdp", sharded, torch.optim.AdamW(sharded.parameters(), lr=0.01), rank)
+    dist.destroy_process_group()
+    print("random", torch.rand(1).item().hex(), end="")  # a line without an end
+
+
+def model() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.1), nn.ReLU(), nn.Linear(16, 4))
+
+
+def train(name: str, net: nn.Module, optimizer: torch.optim.Optimizer, rank: int) -> None:
+    for _ in range(6):
+        batch = torch.randn(2, 4, 8)[rank]
+        loss = net(batch).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        print(name, loss.item().hex())
+
+
+main()
