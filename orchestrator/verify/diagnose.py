@@ -39,8 +39,8 @@ class Diagnosis:
 
     Attributes:
         cause: the id of a signature, or a word for what no text says, or `check-NAME`.
-        node_rank: whose node it is.
-        node: the node's name.
+        node_rank: whose node it is; None where a check blames the run as a whole.
+        node: the node's name; empty for the run as a whole.
         rank: the rank; None where a node of several gave no hint which.
         also: further ranks that met the very same.
         what: what happened, after "rank 1 ".
@@ -54,7 +54,7 @@ class Diagnosis:
     """
 
     cause: str
-    node_rank: int
+    node_rank: int | None
     node: str
     rank: int | None
     also: tuple[int, ...]
@@ -69,6 +69,8 @@ class Diagnosis:
     @property
     def who(self) -> str:
         """The rank and its node, or the ranks."""
+        if self.node_rank is None:
+            return "the run"
         if self.rank is None:
             return f"node {self.node_rank} ({self.node})"
         if not self.also:
@@ -206,11 +208,27 @@ def _version(torch: TorchImported) -> str:
     return " ".join(f"{name} {value}" for name, value in parts if value)
 
 
-def _of_check(failed: Sequence[CheckResult], run: Run) -> Diagnosis | None:
+def _of_the_run(result: CheckResult, run: Run) -> Diagnosis:
+    """A check that blames no rank."""
+    return Diagnosis(
+        f"check-{result.name}",
+        None,
+        "",
+        None,
+        (),
+        f"fails check {result.name}",
+        result.why,
+        "",
+        run.now_s,
+        Weight.PRIMARY,
+    )
+
+
+def _of_check(failed: Sequence[CheckResult], run: Run) -> Diagnosis:
     """Every node is in order, and what they report is not."""
     result = next((each for each in failed if each.findings), None)
     if result is None:
-        return None
+        return _of_the_run(failed[0], run)
     first = result.findings[0]
     also = (each.rank for each in result.findings[1:] if each.found == first.found)
     return Diagnosis(

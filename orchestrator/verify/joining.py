@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from orchestrator.state.observed import ObservedNode
 from orchestrator.verify.checks.run import Run
 from orchestrator.verify.rank_facts import Phase, RankFacts
-from orchestrator.verify.suspects import Evidence, Suspect, Weight, is_loopback
+from orchestrator.verify.suspects import Evidence, Suspect, Weight, is_address, is_loopback
 
 WAITING = frozenset({"peers-missing", "master-silent", "store-key-missing", "nccl-id-missing"})
 """Signatures of a rank that came, and waits for one that did not."""
@@ -58,13 +58,13 @@ def _told_otherwise(run: Run, rank: int) -> Iterator[Suspect]:
 
 def _other_address(run: Run, rank: int, used: str, given: str) -> Iterator[Suspect]:
     why = f"it was given MASTER_ADDR {given}, and something changed it"
-    error = run.facts.ranks[rank].name_error
+    is_name = Phase.RESOLVED not in run.facts.ranks[rank].phases and not is_address(used)
     if is_loopback(used):
         if run.node_of(rank) == 0:
             return  # rank 0 may well call itself that; it is the others that do not find it
         what = f"looks for rank 0 at {used}, which is its own node"
         yield _changed(run, rank, "master-loopback", (what, why, "MASTER_ADDR"))
-    elif error:
+    elif is_name:
         what = f"looks for rank 0 at {used}, a name that does not resolve"
         yield _changed(run, rank, "master-name", (what, why, "MASTER_ADDR"))
     else:

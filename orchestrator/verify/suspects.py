@@ -7,9 +7,10 @@ nobody says more. The earliest of the lowest weight is the cause (`diagnose.py`)
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -26,6 +27,8 @@ EXCEPTION = "exception"
 AGAINST_WHAT_WAS_GIVEN = frozenset({"world-size", "master-changed"})
 """What a rank says that contradicts the environment its node was given."""
 
+_FRAME = re.compile(r'File "([^"\n]{1,300})", line (\d{1,9}), in ([^\n]{1,100})')
+_LIBRARIES = ("site-packages/", "dist-packages/", "/lib/python", "<frozen")
 _RANK_PREFIX = re.compile(r"\[rank(\d{1,7})\]:")
 
 
@@ -210,9 +213,15 @@ def _said(node: ObservedNode, spec: NodeSpec, run: Run) -> Suspect | None:
     spoke_last = code <= 128 or code == 128 + signal.SIGABRT
     found = tuple(_words(spec, run)) if spoke_last else ()
     best = _best(found)
-    if best is None:
+    if best is None or (best.id == EXCEPTION and code in COMMAND_CODES):
         return None
-    return best if code not in COMMAND_CODES or best.id != EXCEPTION else None
+    return best if best.id != EXCEPTION else _with_its_place(best, found)
+
+
+def _with_its_place(error: Suspect, found: Sequence[Suspect]) -> Suspect:
+    """The same error with where it was raised, if the rank's report of it says so."""
+    reports = (each.why for each in found if each.id == EXCEPTION and each.rank == error.rank)
+    return replace(error, why=next((why for why in reports if why), ""))
 
 
 def _best(found: Iterable[Suspect]) -> Suspect | None:
@@ -254,12 +263,24 @@ def _failed_ranks(spec: NodeSpec, run: Run) -> Iterator[Suspect]:
                 spec.node_rank,
                 rank,
                 f"raised {facts.failure}",
-                "",
+                _place(facts.traceback),
                 "see the traceback in its log",
                 (line,),
             )
         else:
-            yield of_reading(reading, line, rank, run)
+            suspect = of_reading(reading, line, rank, run)
+            place = _place(facts.traceback) if suspect.id == EXCEPTION else suspect.why
+            yield replace(suspect, why=place)
+
+
+def _place(traceback: str) -> str:
+    """Where an exception was raised: of the user's own frames the innermost."""
+    frames = [match.groups() for match in _FRAME.finditer(traceback)]
+    own = [frame for frame in frames if not any(part in frame[0] for part in _LIBRARIES)]
+    if not (own or frames):
+        return ""
+    path, line, function = (own or frames)[-1]
+    return f"at {path}:{line}, in {function}"
 
 
 def of_reading(reading: Reading, line: Evidence, rank: int | None, run: Run) -> Suspect:
@@ -311,6 +332,15 @@ def _against_what_was_given(suspect: Suspect, reading: Reading, run: Run) -> Sus
 def is_loopback(address: str) -> bool:
     """True for the names and addresses under which a node finds itself."""
     return address in {"localhost", "::1"} or address.startswith("127.")
+
+
+def is_address(host: str) -> bool:
+    """True for an IP address, which needs no resolving."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _by_its_code(node: ObservedNode, spec: NodeSpec, run: Run) -> Suspect:

@@ -59,9 +59,9 @@ ranks:
   resources: {{cpus: 1.0, memory: 1GiB{resources}}}{per_node}
 rendezvous: {{port: {port}, timeout: 10s}}
 health_checks:
-  - joined: {{within: 30s}}
-  - progress: {{every: 8s}}
-  - completed: {{within: 90s}}
+  - joined: {{within: 60s}}
+  - progress: {{every: 12s}}
+  - completed: {{within: 120s}}
 """
 
 TWO_EACH = "\n  nproc_per_node: 2"

@@ -12,6 +12,7 @@ from orchestrator.playbook.models import Check, Completed, Joined, Loss, Progres
 from orchestrator.state.observed import NodeStatus
 from orchestrator.verify.checks import evaluate
 from orchestrator.verify.diagnose import Diagnosis, diagnose
+from orchestrator.verify.results import CheckResult, Status
 from orchestrator.verify.suspects import Evidence, Weight
 from tests.unit.verify.story import RUN_ID, START_S, Story
 
@@ -122,6 +123,28 @@ def test_the_document_for_machines_has_every_field() -> None:
         ),
         "consequences": (),
     }
+
+
+def test_a_check_that_blames_no_rank_is_the_answer_for_the_run() -> None:
+    run = Story().at(5.0)
+    found = diagnose([CheckResult("loss", Status.FAILED, "there is nothing to compare with")], run)
+    assert found is not None
+    assert found.headline == "the run fails check loss: there is nothing to compare with"
+    assert (found.node_rank, found.rank, found.evidence) == (None, None, ())
+
+
+def test_an_error_is_told_with_the_place_of_the_users_own_code() -> None:
+    story = Story()
+    story.say(1, 4.2, "[rank1]: ValueError: sample 7 is bad")
+    frames = ("/s/train.py", "/venv/lib/python3.11/site-packages/torch/nn/modules/module.py")
+    trace = "\n".join(f'File "{path}", line 12, in step' for path in frames)
+    fields = {"event": "rank_failed", "reason": "sample 7 is bad", "error_type": "ValueError"}
+    probe(story, 1, 4.3, json.dumps(fields | {"traceback": trace}))
+    story.end(1, 1, 6.0)
+    assert diagnosed(story).headline == (
+        "rank 1 (pair-node-1) raised ValueError: sample 7 is bad: at /s/train.py:12, in step;"
+        " see the traceback in its log"
+    )
 
 
 # -- which of several --------------------------------------------------------------
