@@ -203,12 +203,20 @@ class ParametersInSync(Check):
 
     kind: ClassVar[str] = "parameters_in_sync"
 
+    steps: int = Field(
+        default=10,
+        ge=1,
+        le=1_000_000_000,
+        description="Up to which optimizer step they must be compared at least, or to the end of "
+        "a shorter run. Checksums are taken after steps 1, 2, 5, 10, 20, 50 and so on.",
+        examples=[100],
+    )
     within_s: Duration = Field(
         default=300.0,
         gt=0,
         validation_alias="within",
-        description="How long it may take until all ranks have taken a checksum after one step, "
-        "counted from the moment the group joined.",
+        description="How long it may take until they were compared up to there, counted from the "
+        "moment the group joined.",
         examples=["60s", "5m"],
     )
 

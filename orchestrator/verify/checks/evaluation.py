@@ -48,6 +48,9 @@ JUDGES: Mapping[type[Check], Judge] = {
 RESTS_ON_THE_JOIN = (Training, Progress, Loss, ParametersInSync, Throughput, Skew)
 """What says nothing of a run whose group never formed."""
 
+RESTS_ON_THE_PROBE = (Consistent, ParametersInSync, Skew)
+"""What no script says by itself."""
+
 
 def evaluate(checks: Sequence[Check], run: Run) -> tuple[CheckResult, ...]:
     """Judge every declared check, in its order, and before them that no node died."""
@@ -61,7 +64,9 @@ def evaluate(checks: Sequence[Check], run: Run) -> tuple[CheckResult, ...]:
 
 
 def _judge(check: Check, run: Run, join_has_failed: bool) -> CheckResult:
-    """A check that rests on the join is skipped when there was none."""
+    """A check that rests on what is not there is skipped."""
     if join_has_failed and isinstance(check, RESTS_ON_THE_JOIN):
         return CheckResult(check.kind, Status.SKIPPED, "the group did not join")
+    if isinstance(check, RESTS_ON_THE_PROBE) and not run.facts.desired.nodes[0].probe:
+        return CheckResult(check.kind, Status.SKIPPED, "the nodes are without the probe")
     return JUDGES[type(check)](check, run)

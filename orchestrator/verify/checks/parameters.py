@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from orchestrator.playbook.health import ParametersInSync
-from orchestrator.verify.checks.run import Run, count, is_over, rank_findings
+from orchestrator.verify.checks.run import Run, count, rank_findings
+from orchestrator.verify.rank_facts import RankFacts
 from orchestrator.verify.results import CheckResult, Finding, Status
 
 
@@ -20,12 +21,12 @@ def check_parameters_in_sync(check: ParametersInSync, run: Run) -> CheckResult:
         if odd := _odd_ones(run, step):
             why = f"the ranks hold different parameters after step {step}"
             return CheckResult(check.kind, Status.FAILED, why, odd)
-    if common:
+    if common and (common[-1] >= check.steps or run.has_ended):
         steps = f"{count(len(common), 'step')}, the last one {common[-1]}"
         return CheckResult(
             check.kind, Status.OK, f"equal on {count(len(ranks), 'rank')} at {steps}"
         )
-    return _without_a_common_step(check, run)
+    return _while_too_early(check, run, common[-1] if common else 0)
 
 
 def _odd_ones(run: Run, step: int) -> tuple[Finding, ...]:
@@ -40,22 +41,23 @@ def _odd_ones(run: Run, step: int) -> tuple[Finding, ...]:
     )
 
 
-def _without_a_common_step(check: ParametersInSync, run: Run) -> CheckResult:
-    without = {rank: facts for rank, facts in run.facts.ranks.items() if not facts.checksums}
-    if not is_over(run, run.facts.ranks, run.deadline_s(check.within_s)):
-        done = len(run.facts.ranks) - len(without)
-        why = f"{done} of {count(len(run.facts.ranks), 'rank')} took a checksum"
+def _while_too_early(check: ParametersInSync, run: Run, equal_until: int) -> CheckResult:
+    """What is to be said while the ranks were not compared for long enough."""
+    ranks = run.facts.ranks
+    without = {rank: facts for rank, facts in ranks.items() if not facts.checksums}
+    lost = any(run.is_silent(run.node_of(rank)) for rank in without)
+    if run.now_s <= run.deadline_s(check.within_s) and not lost and not run.has_ended:
+        compared = f"{len(ranks) - len(without)} of {count(len(ranks), 'rank')} took a checksum"
+        why = f"equal up to step {equal_until}" if equal_until else compared
         return CheckResult(check.kind, Status.PENDING, why)
-    if len(without) == len(run.facts.ranks):
+    if len(without) == len(ranks):
         return CheckResult(check.kind, Status.SKIPPED, "no probe took a checksum")
-    if without:
-        findings = rank_findings(run, without, "a checksum over the parameters", lambda _: "none")
-        why = f"{len(without)} of {count(len(run.facts.ranks), 'rank')} took no checksum"
-        return CheckResult(check.kind, Status.FAILED, why, findings)
-    findings = rank_findings(
-        run,
-        run.facts.ranks,
-        "a checksum after a step of all ranks",
-        lambda facts: f"the last one after step {max(facts.checksums)}",
-    )
-    return CheckResult(check.kind, Status.FAILED, "no step is common to all ranks", findings)
+    late = without or ranks
+    expected = f"a checksum that all took, of step {check.steps} or one after it"
+    findings = rank_findings(run, late, f"{expected}, within {check.within_s:g} s", _last)
+    why = f"the ranks were not compared up to step {check.steps}"
+    return CheckResult(check.kind, Status.FAILED, why, findings)
+
+
+def _last(facts: RankFacts) -> str:
+    return f"the last one of step {max(facts.checksums)}" if facts.checksums else "none"

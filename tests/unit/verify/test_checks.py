@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.playbook.health import (
+    CHECKS,
+    Consistent,
+    ParametersInSync,
+    Skew,
+    Throughput,
+)
 from orchestrator.playbook.models import Check, Completed, Joined, Loss, Progress, Training
 from orchestrator.state.observed import NodeStatus
 from orchestrator.verify.checks import (
+    JUDGES,
     CheckResult,
     Finding,
     Status,
@@ -15,7 +23,8 @@ from orchestrator.verify.checks import (
     check_training,
     evaluate,
 )
-from tests.unit.verify.results import failed, ok, pending
+from tests.unit.fakes import on_every_node
+from tests.unit.verify.results import failed, ok, pending, skipped
 from tests.unit.verify.story import Story, ended, losses
 
 # -- alive ---------------------------------------------------------------------
@@ -259,6 +268,25 @@ def test_what_rests_on_the_join_is_skipped_when_there_was_none() -> None:
             Finding(1, None, "exit code 0 within 300 s", "exited with code 1"),
         ),
     )
+
+
+def test_what_rests_on_the_probe_is_skipped_without_it() -> None:
+    asked: tuple[Check, ...] = (Consistent(), ParametersInSync(), Skew(), Throughput(steps_per_s=1))
+    story = Story()
+    without = evaluate(asked, story.at(1.0))
+    assert without == (
+        IN_ORDER,
+        skipped("consistent", "the nodes are without the probe"),
+        skipped("parameters_in_sync", "the nodes are without the probe"),
+        skipped("skew", "the nodes are without the probe"),
+        pending("throughput", "0 of 10 steps measured"),
+    )
+    story.facts.desired = on_every_node(story.desired, probe=True)
+    assert {result.status for result in evaluate(asked, story.at(1.0))[1:]} == {Status.PENDING}
+
+
+def test_every_check_of_the_language_is_judged() -> None:
+    assert set(JUDGES) == set(CHECKS)
 
 
 def test_only_what_is_declared_is_judged_and_life_itself() -> None:

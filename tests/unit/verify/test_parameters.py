@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.playbook.health import ParametersInSync
 from orchestrator.verify.checks import CheckResult, Finding, check_parameters_in_sync
 from tests.unit.verify.results import failed, ok, pending, skipped
-from tests.unit.verify.story import Story
+from tests.unit.verify.story import Story, ended
 
 IN_SYNC = "parameters_in_sync"
 
@@ -17,8 +17,9 @@ def take(story: Story, rank: int, **checksums: str) -> None:
         story.probe(rank, number, "parameters", step=number, checksum=checksum, num_parameters=1000)
 
 
-def in_sync(story: Story, now_s: float = 10.0) -> CheckResult:
-    return check_parameters_in_sync(ParametersInSync(within_s=60.0), story.at(now_s))
+def in_sync(story: Story, now_s: float = 10.0, *, steps: int = 2) -> CheckResult:
+    check = ParametersInSync(steps=steps, within_s=60.0)
+    return check_parameters_in_sync(check, story.at(now_s))
 
 
 def joined(num_nodes: int = 2) -> Story:
@@ -46,29 +47,43 @@ def test_the_first_step_at_which_a_rank_has_drifted_is_told() -> None:
     )
 
 
+def too_early(*lasts: tuple[int, str], steps: int = 2) -> CheckResult:
+    expected = f"a checksum that all took, of step {steps} or one after it, within 60 s"
+    findings = [Finding(rank, rank, expected, last) for rank, last in lasts]
+    return failed(IN_SYNC, f"the ranks were not compared up to step {steps}", *findings)
+
+
 def test_steps_that_not_all_took_are_not_compared() -> None:
     story = joined()
     take(story, 0, s1="aa", s3="cc")
     take(story, 1, s2="xx")
     assert in_sync(story) == pending(IN_SYNC, "2 of 2 ranks took a checksum")
-    assert in_sync(story, now_s=61.1) == failed(
-        IN_SYNC,
-        "no step is common to all ranks",
-        Finding(0, 0, "a checksum after a step of all ranks", "the last one after step 3"),
-        Finding(1, 1, "a checksum after a step of all ranks", "the last one after step 2"),
-    )
+    lasts = ((0, "the last one of step 3"), (1, "the last one of step 2"))
+    assert in_sync(story, now_s=61.1) == too_early(*lasts)
+    assert in_sync(ended(story)) == too_early(*lasts)
+
+
+def test_ranks_are_compared_up_to_a_step_or_to_the_end() -> None:
+    story = joined()
+    for rank in (0, 1):
+        take(story, rank, s1="aa", s2="bb")
+    assert in_sync(story, steps=3) == pending(IN_SYNC, "equal up to step 2")
+    lasts = ((0, "the last one of step 2"), (1, "the last one of step 2"))
+    assert in_sync(story, steps=3, now_s=61.1) == too_early(*lasts, steps=3)
+    story.end(0, 0)
+    assert in_sync(story, steps=3) == pending(IN_SYNC, "equal up to step 2")
+    story.end(1, 0)
+    assert in_sync(story, steps=3).status == "ok"
 
 
 def test_a_rank_that_took_none() -> None:
     story = joined()
     take(story, 0, s1="aa")
     assert in_sync(story) == pending(IN_SYNC, "1 of 2 ranks took a checksum")
+    story.end(0, 0)
+    assert in_sync(story) == pending(IN_SYNC, "1 of 2 ranks took a checksum")
     story.end(1, 0)
-    assert in_sync(story) == failed(
-        IN_SYNC,
-        "1 of 2 ranks took no checksum",
-        Finding(1, 1, "a checksum over the parameters", "none"),
-    )
+    assert in_sync(story) == too_early((1, "none"))
 
 
 def test_without_a_probe_nothing_is_compared() -> None:
