@@ -84,7 +84,7 @@ class DiagnosisDocument(TypedDict):
 
     headline: str
     cause: str
-    node_rank: int
+    node_rank: int | None
     node: str
     rank: int | None
     also: tuple[int, ...]

@@ -24,8 +24,6 @@ def train(
     steps: int = 10, *, features: int = 4, before_step: Callable[[int], None] | None = None
 ) -> None:
     """Join, do some steps, leave."""
-    import torch._dynamo
-
     join()
     model = DistributedDataParallel(torch.nn.Linear(features, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
