@@ -220,6 +220,34 @@ def schema() -> ExitCode:
     return schema_verb()
 
 
+@app.command("support-bundle")
+@click.argument("target", required=False, metavar="[PLAYBOOK|NAME]")
+@_variables
+@_engine_option
+@click.option("--run", "run_id", metavar="RUN_ID", help="This run, and not the newest one.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to; orchestrate-support-PROJECT-RUN.tar.gz otherwise.",
+)
+@_json
+def support_bundle(target: str | None, **options: Any) -> ExitCode:
+    """Pack what somebody else needs to understand a run.
+
+    Playbook, plan, events, records, logs, nodes and versions, with secrets hidden and long logs
+    cut in the middle; manifest.json says what is in it and what was left out. Works when the
+    nodes are gone and when the engine is down.
+
+    \b
+    orchestrate support-bundle train.yaml
+    orchestrate support-bundle train --out /tmp/train.tar.gz
+    """  # noqa: D301  (click's mark for lines that stay as they are)
+    from orchestrator.commands.supporting import BundleOptions, bundle_verb
+
+    return bundle_verb(target, BundleOptions(**options))
+
+
 @app.command()
 @click.argument("project", required=False)
 @_engine_option

@@ -19,6 +19,19 @@ class Versioned(Protocol):
         """The engine's own version. Raises as the engine's other calls do."""
 
 
+@runtime_checkable
+class TellsOfItself(Protocol):
+    """An engine that can say more of itself: what a report of trouble is read with."""
+
+    def about(self) -> dict[str, object]:
+        """Drivers, limits and warnings. Raises as the engine's other calls do."""
+
+
+def told_by(engine: object) -> dict[str, object]:
+    """What an engine says of itself; nothing where it has no word for that."""
+    return engine.about() if isinstance(engine, TellsOfItself) else {}
+
+
 def versions(engine: object) -> dict[str, str]:
     """`{what: version}`: of this program, its Python, the engine and the machine's kernel."""
     machine = os.uname()

@@ -48,7 +48,7 @@ def test_every_verb_of_the_readme_exists_and_the_other_way_round() -> None:
     text = (ROOT / "README.md").read_text()
     table = text.partition("## The verbs")[2].partition("## Two engines")[0]
     cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
-    named = {word for cell in cells for word in re.findall(r"`(\w+)", cell)}
+    named = {word for cell in cells for word in re.findall(r"`([\w-]+)", cell)}
     assert named == set(app.commands)
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from orchestrator.engines.base import OnLog
 from orchestrator.engines.docker import logs
-from orchestrator.engines.docker.cli import DockerCli
+from orchestrator.engines.docker.cli import DockerCli, parse_objects
 from orchestrator.engines.docker.reading import Filter, Json
 from orchestrator.errors import EngineUnavailable
 from orchestrator.loglines import LogEnd, LogLine
@@ -54,6 +54,12 @@ class CliReader:
         """See `Reader.version`."""
         doing = "asking for the engine's version"
         return self._cli.call("version", "--format", "{{.Server.Version}}", doing=doing).strip()
+
+    def info(self) -> Json:
+        """See `Reader.info`."""
+        doing = "asking the engine about itself"
+        text = self._cli.call("info", "--format", "{{json .}}", doing=doing)
+        return parse_objects(f"[{text}]", doing)[0]
 
     def have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
         """See `Reader.have_exited`."""

@@ -46,6 +46,13 @@ from orchestrator.state.traits import EngineTraits
 PARALLEL = 8
 """Containers worked on at once: the daemon is the limit, more workers do not help."""
 
+ABOUT = (
+    "ServerVersion", "OperatingSystem", "KernelVersion", "Architecture", "NCPU", "MemTotal",
+    "Driver", "LoggingDriver", "CgroupDriver", "CgroupVersion", "DefaultRuntime",
+    "SecurityOptions", "Containers", "ContainersRunning", "Images", "Warnings",
+)  # fmt: skip
+"""What of `docker info` tells how nodes run, and nothing of who uses the engine."""
+
 PULL_DEADLINE_S = 3600.0
 
 TRAITS = EngineTraits(
@@ -171,6 +178,12 @@ class DockerEngine:
     ) -> tuple[tuple[ObservedNetwork, ...], tuple[ForeignObject, ...]]:
         found = self._reader.networks(f"{LABEL_PROJECT}={query.project}", query.network)
         return self._ownership.networks(found, query)
+
+    def about(self) -> dict[str, object]:
+        """See `versions.TellsOfItself`."""
+        with _understood("asking the engine about itself"):
+            info = self._reader.info()
+        return {name: info[name] for name in ABOUT if name in info}
 
     # -- images ----------------------------------------------------------------
 

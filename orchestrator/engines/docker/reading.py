@@ -40,6 +40,9 @@ class Reader(Protocol):
     def version(self) -> str:
         """Which version the engine is."""
 
+    def info(self) -> Json:
+        """What the engine says of itself and of its machine."""
+
     def have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
         """Wait until none of these containers runs; False when the time is up before."""
 

@@ -62,13 +62,22 @@ class SocketReader:
 
     def version(self) -> str:
         """See `Reader.version`."""
-        errand = self._errand("asking for the engine's version")
-        with connected(errand) as wire:
-            status, body = wire.ask("/version")
+        return str(self._one("/version", "asking for the engine's version").get("Version", ""))
+
+    def info(self) -> Json:
+        """See `Reader.info`."""
+        return self._one("/info", "asking the engine about itself")
+
+    def _one(self, target: str, doing: str) -> Json:
+        """The one object that the engine answers with."""
+        with connected(self._errand(doing)) as wire:
+            status, body = wire.ask(target)
         if status != OK:
-            raise refusal(status, body, errand.doing)
-        found = parse_objects(f"[{body.decode(errors='replace')}]", errand.doing)
-        return str(found[0].get("Version")) if found else ""
+            raise refusal(status, body, doing)
+        found = parse_objects(f"[{body.decode(errors='replace')}]", doing)
+        if len(found) != 1:
+            raise EngineFailed(f"{doing}: docker answered with JSON of an unknown shape")
+        return found[0]
 
     def have_exited(self, ids: Sequence[str], *, within_s: float) -> bool:
         """See `Reader.have_exited`: the engine answers at the very moment, without polling."""
