@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestrator.engines.base import Engine
 from orchestrator.errors import FolderUnusable
 from orchestrator.kept.files import (
+    RUN_FILE,
     is_complete,
     keeping,
     log_file,
@@ -114,7 +115,16 @@ def run_folders(project: str) -> tuple[Path, ...]:
     if not _PROJECT.fullmatch(project):
         return ()
     runs = (_current_folder() / FOLDER / project).glob("*/")
-    return tuple(sorted(runs, key=lambda run: run.name, reverse=True))
+    return tuple(sorted(runs, key=_age, reverse=True))
+
+
+def _age(run: Path) -> tuple[str, int, str]:
+    """Run ids tell seconds; of two of one second, as restarts are, their files tell."""
+    try:
+        began_ns = (run / RUN_FILE).stat().st_mtime_ns
+    except OSError:
+        began_ns = 0
+    return run.name.partition("-")[0], began_ns, run.name
 
 
 def kept_projects() -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -77,3 +79,43 @@ def test_an_apply_that_was_killed_leaves_what_can_be_judged(desk: Desk) -> None:
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+CANARIES = ("canary-5721-x9", "canary-5722-x9", "canary-5723-x9")
+
+
+def test_a_support_bundle_holds_all_of_a_run_and_no_secret(desk: Desk) -> None:
+    desk.env["E2E_TOKEN"] = CANARIES[0]
+    (desk.folder / "key").write_text(f"{CANARIES[1]}\n")
+    (desk.folder / "common.env").write_text(f"FROM_FILE={CANARIES[2]}\n")
+    script = (
+        "cat $ORCHESTRATE_SECRETS_DIR/*; echo $FROM_FILE; echo x$FROM_FILE | busybox base64;"
+        " [ $RANK = 0 ] || exit 3"
+    )
+    more = ", env_file: [common.env], secrets: [{name: token, env: E2E_TOKEN},"
+    more += " {name: wandb, file: ./key}]"
+    desk.write(script, ranks=desk.ranks(script, more))
+    assert desk.apply().code == 1
+    for state in ("there", "gone"):
+        out = desk.folder / f"{state}.tar.gz"
+        args = ("support-bundle", "--engine", desk.engine, "--out", str(out), "playbook.yaml")
+        told = desk.run(*args)
+        assert told.code == 0, told.err
+        content = unpacked(out)
+        assert {"manifest.json", "verdict.json", "node-0.log", "node-1.log"} <= set(content)
+        assert ("nodes/node-1.json" in content) is (state == "there")
+        hidden = [*(each.encode() for each in CANARIES), *in_base64(CANARIES[2])]
+        assert [n for n, text in content.items() if any(each in text for each in hidden)] == []
+        assert b"***" in content["node-1.log"]
+        desk.destroy()
+
+
+def unpacked(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        found = {each.name.partition("/")[2]: tar.extractfile(each) for each in tar.getmembers()}
+        return {name: file.read() for name, file in found.items() if file is not None}
+
+
+def in_base64(value: str) -> list[bytes]:
+    """Eight characters of a value's base64 at each of the three places it may begin at."""
+    return [base64.b64encode(bytes(pad) + value.encode())[4:12] for pad in range(3)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.archive import log_path, run_folder, save_logs, saved_logs
+from orchestrator.archive import log_path, run_folder, run_folders, save_logs, saved_logs
 from orchestrator.errors import EngineFailed, FolderUnusable, OrchestrateError, OutOfSpace
 from orchestrator.state.observed import NodeStatus, ObservedNode
 from tests.unit.fake_engine import FakeEngine, Script
@@ -198,3 +198,22 @@ def test_what_is_no_log_of_a_node_is_passed_over(runs: Path) -> None:
 def test_what_is_no_project_has_none(project: str, runs: Path) -> None:
     keep(runs / "run-1", "node-0.log")
     assert saved_logs(project) == ()
+
+
+def test_of_two_runs_of_one_second_the_later_one_is_newer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    began_ns = {"20260102T030405-ff": 1, "20260102T030405-00": 2, "20260102T030404-aa": 3}
+    for name, at_ns in began_ns.items():
+        folder = run_folder("pair", name)
+        folder.mkdir(parents=True)
+        (folder / "run.json").touch()
+        os.utime(folder / "run.json", ns=(at_ns, at_ns))
+    run_folder("pair", "20260102T030405-zz").mkdir()
+    assert [folder.name for folder in run_folders("pair")] == [
+        "20260102T030405-00",
+        "20260102T030405-ff",
+        "20260102T030405-zz",
+        "20260102T030404-aa",
+    ]
