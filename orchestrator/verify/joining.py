@@ -166,17 +166,24 @@ def _by_phase(run: Run, rank: int, facts: RankFacts) -> Iterator[Suspect]:
             stack_lines(run, rank),
         )
         return
+    is_behind = _ORDER.index(phase) < _furthest(run)
     yield Suspect(
-        "waits-to-join",
-        Weight.SECONDARY,
+        "behind-others" if is_behind else "waits-to-join",
+        Weight.LIKELY if is_behind else Weight.SECONDARY,
         at_s,
         node_rank,
         rank,
-        f"waits to join since {run.now_s - at_s:.0f} s",
-        so_far,
-        "see the rank that has come least far",
+        f"has waited {run.now_s - at_s:.0f} s to join the group",
+        f"{so_far}, where others came further" if is_behind else so_far,
+        "see what keeps it there" if is_behind else "see why the ranks do not reach each other",
         stack_lines(run, rank),
     )
+
+
+def _furthest(run: Run) -> int:
+    """How far the rank that came furthest has come, among those that have not joined."""
+    phases = (f.phase for f in run.facts.ranks.values() if f.joined_at_s is None)
+    return max((_ORDER.index(phase) for phase in phases if phase is not None), default=0)
 
 
 def _silent(run: Run, rank: int, node: ObservedNode) -> Suspect:

@@ -388,7 +388,30 @@ def test_a_rank_that_never_calls_init_and_one_that_waits_for_it() -> None:
         " torch imported; call it on every rank, or see what it does instead"
     )
     assert found.evidence == (Evidence(START_S + 19.0, 1, "it is at /scripts/x.py:9 in wait"),)
-    assert found.consequences == ("rank 0 waits to join since 28 s, 2.0 s later",)
+    assert found.consequences == ("rank 0 has waited 28 s to join the group, 2.0 s later",)
+
+
+def test_a_rank_that_is_least_far_is_named_although_it_came_later() -> None:
+    story = given_ports(Story())
+    for rank, at_s in ((0, 2.0), (1, 5.0)):
+        rendezvous(story, rank, at_s)
+        probe(story, rank, at_s + 1, '{"event": "name_resolved", "addresses": ["10.0.0.2"]}')
+    probe(story, 0, 4.0, "master_reached")
+    assert headline(story) == (
+        "rank 1 (pair-node-1) has waited 24 s to join the group: it got as far as: name resolved, where"
+        " others came further; see what keeps it there"
+    )
+
+
+def test_ranks_that_all_wait_at_the_same_point() -> None:
+    story = given_ports(Story())
+    for rank in (0, 1):
+        rendezvous(story, rank)
+        probe(story, rank, 4.0, "store_joined")
+    assert headline(story) == (
+        "ranks 0 and 1 each has waited 26 s to join the group: it got as far as: store joined; see why the"
+        " ranks do not reach each other"
+    )
 
 
 def test_a_rank_that_ends_with_0_before_it_joins() -> None:
