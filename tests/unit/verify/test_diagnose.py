@@ -398,8 +398,8 @@ def test_a_rank_that_is_least_far_is_named_although_it_came_later() -> None:
         probe(story, rank, at_s + 1, '{"event": "name_resolved", "addresses": ["10.0.0.2"]}')
     probe(story, 0, 4.0, "master_reached")
     assert headline(story) == (
-        "rank 1 (pair-node-1) has waited 24 s to join the group: it got as far as: name resolved, where"
-        " others came further; see what keeps it there"
+        "rank 1 (pair-node-1) has waited 24 s to join the group: it got as far as: name resolved,"
+        " where others came further; see what keeps it there"
     )
 
 
@@ -409,8 +409,8 @@ def test_ranks_that_all_wait_at_the_same_point() -> None:
         rendezvous(story, rank)
         probe(story, rank, 4.0, "store_joined")
     assert headline(story) == (
-        "ranks 0 and 1 each has waited 26 s to join the group: it got as far as: store joined; see why the"
-        " ranks do not reach each other"
+        "ranks 0 and 1 each has waited 26 s to join the group: it got as far as: store joined;"
+        " see why the ranks do not reach each other"
     )
 
 
