@@ -28,7 +28,12 @@ TOLD = {
     "four-rank": ["ok:      check joined: 4 ranks", r"rank 3 \| training_finished steps=10"],
     "ddp": [r"rank 1 \| training_started .*parallel=ddp", "ok:      check loss: from"],
     "straggler": ["ok:      check progress: a step at least every 60 s"],
-    "bring-your-own-script": [r"rank 0 \| rank 0 of 2: step 200", r"rank 1 \| rank 1 of 2: step"],
+    "bring-your-own-script": [
+        r"rank 0 \| rank 0 of 2: step 200",
+        r"rank 1 \| rank 1 of 2: step",
+        r"ok:      check joined: 2 ranks after .* \(rank [01]: ",
+        "ok:      check training: 1 step on every rank",
+    ],
 }
 
 

@@ -114,7 +114,7 @@ def losses(folder: Path) -> list[dict[int, float]]:
     """`{step: loss}` of rank 0 in each attempt, in order, with every digit."""
     found = []
     for log in sorted(folder.glob("*/node-0.log")):
-        lines = [line for line in log.read_text().splitlines() if line.startswith("{")]
+        lines = [line for line in log.read_text().split("\n") if line.startswith("{")]
         records = [json.loads(line) for line in lines]
         steps = [each for each in records if each["event"] == "step"]
         found.append({each["step"]: each["loss"] for each in steps})
