@@ -21,6 +21,8 @@ pytestmark = pytest.mark.docker
 CHANGES = {
     "nothing": (),
     "environment": ("ENV A=1", "ENV EMPTY=", 'ENV QUOTED="x y=z"'),
+    "python path": ("ENV PYTHONPATH=/app:/lib",),
+    "empty python path": ("ENV PYTHONPATH=",),
     "user": ("USER 1000:1000",),
     "folder": ("WORKDIR /srv",),
     "entrypoint": ('ENTRYPOINT ["/bin/env"]',),
@@ -77,6 +79,7 @@ def test_what_an_image_gives_is_no_difference(
         network=f"{project}-net",
         user="12:34" if own else None,
         workdir="/tmp" if own else None,
+        probe=True,
     )
     network = NetworkSpec(f"{project}-net")
     desired = DesiredState(project, ImageSpec(f"{project}:1"), network, (spec,))
