@@ -112,6 +112,7 @@ def sleep_playbook(num_nodes: int) -> str:
 version: 1
 name: {PROJECTS[ORCHESTRATE]}
 image: {{tag: "{SLEEP_IMAGE}", pull: never}}
+probe: off
 ranks:
   nodes: {num_nodes}
   command: [sleep, "600"]
@@ -127,6 +128,7 @@ def join_playbook() -> str:
 version: 1
 name: {PROJECTS[ORCHESTRATE]}
 image: {{tag: "{JOIN_IMAGE}", pull: never}}
+probe: off
 ranks:
   nodes: 2
   command: [python, -m, trainer, --max-steps, "1", --warmup-steps, "0"]

@@ -52,7 +52,8 @@ begins. After each step the benchmark counts the containers that run or are left
 inspects a container of each contestant: their flags (init, capabilities,
 no-new-privileges, limits, shared memory, log driver, environment, number of networks
 and labels) are equal, or it refuses to compare. Compose sets labels of its own, so theirs
-are not counted. Python's byte code is cached, as after the first start.
+are not counted. The playbooks say `probe: off`, as the scripts place no probe either.
+Python's byte code is cached, as after the first start.
 
 Number of rounds: {rounds}. Times are medians; a ratio is the median of the quotients of
 the same round, with their extremes in brackets.

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from orchestrator.engines.docker.cli import DockerCli
-from orchestrator.engines.docker.creation import Creation
+from orchestrator.engines.docker.creation import Creation, ProbePlace
 from orchestrator.engines.docker.endpoint import Ways, by_command, make_ways
 from orchestrator.engines.docker.socket_changer import SocketChanger
 from orchestrator.errors import ImageUnavailable, NameTaken, NodeNotStarted, OrchestrateError
@@ -67,6 +67,7 @@ SHAPES = {
         hidden_env=("TOKEN",),
         secrets=(Secret("s0", b"canary"), Secret("s1", b"canary")),
     ),
+    "probe": replace(BARE, probe=True, env=(("PYTHONPATH", "/app"),)),
     "mounts": replace(
         BARE,
         num_ranks=2,
@@ -140,6 +141,8 @@ def test_both_ways_make_the_same_container(
     )
     identity = RunIdentity(project, "run-1", "/runs/1", "/x.yaml", "sha256:abc", 3)
     creation = Creation(node, identity, "1000", tmp_path)
+    if shape == "probe":
+        creation = replace(creation, probe=ProbePlace(tmp_path, pythonpath="/app"))
     quick, slow = both()
     assert inspected(quick, creation) == inspected(slow, creation)
 
