@@ -82,7 +82,8 @@ def local_is_in_use() -> bool:
 
 def docker_answers() -> bool:
     """True when a Docker engine answers, by the cheapest question that settles it."""
-    if not _is_chosen() and _accepts(DOCKER_SOCKET):
+    path = _local_socket()
+    if path and _accepts(path):
         return True
     try:
         done = subprocess.run(
@@ -101,6 +102,14 @@ def docker_answers() -> bool:
 def _is_chosen() -> bool:
     """True when the user's environment says which Docker engine is meant."""
     return bool({"DOCKER_HOST", "DOCKER_CONTEXT"} & os.environ.keys())
+
+
+def _local_socket() -> Path | None:
+    """The Unix socket that is meant; None where another way was chosen."""
+    host = os.environ.get("DOCKER_HOST", "")
+    if host.startswith("unix:///"):
+        return Path(host.removeprefix("unix://"))
+    return None if _is_chosen() else DOCKER_SOCKET
 
 
 def _accepts(path: Path) -> bool:

@@ -82,6 +82,18 @@ def test_a_socket_that_listens_settles_it_without_a_command(bare: Path) -> None:
     assert not (bare / "bin/docker.args").exists()
 
 
+def test_a_socket_that_was_chosen_settles_it_too(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(bare, FAILS)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{bare}/other.sock")
+    assert not docker_answers()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(bare / "other.sock"))
+        server.listen()
+        assert docker_answers()
+
+
 def test_a_socket_on_which_nobody_listens_does_not_settle_it(bare: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(bare / "docker.sock"))
