@@ -76,7 +76,8 @@ example, with the path to `docs/playbook.schema.json`.
 ## How values are read
 
 - YAML 1.2: `true` and `false` are the only booleans; `yes`, `no`, `on`, `off` are text, and so are
-  `22:22`, `1_000` and dates. Numbers with a leading zero, `.inf` and `.nan` are refused.
+  `22:22` and `1_000`. Dates, numbers with a leading zero, `.inf` and `.nan` are refused: quote
+  them where text is meant.
 - Text that looks like a number must be quoted where text is asked for: `"1"`, `"3.10"`.
 - `{{ … }}` in a value is a template, `include` lays a file below this one:
   [variables](variables.md).

@@ -1,7 +1,7 @@
 """Which value an unquoted scalar is: the core schema of YAML 1.2 (section 10.3.2). Pure.
 
 PyYAML's own resolver is YAML 1.1, where `no` is False, `0755` is 493 and `22:22` is 1342. Here
-they are text, or refused where the two versions read different numbers.
+they are text, or refused where the two versions read different numbers or a date.
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+", re.ASCII)
 _OCTAL = re.compile(r"0o[0-7]+", re.ASCII)
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+# https://yaml.org/type/timestamp.html
+_DATE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]*)?"
+    r"([ \t]*(Z|[-+][0-9]{1,2}(:[0-9]{2})?))?",
+    re.ASCII,
+)
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
 
 # int() and float() of longer texts cost time or fail, and no value of a playbook is as long.
@@ -43,6 +50,8 @@ def resolve(text: str) -> str | int | float | bool | None:
 
 
 def _number(text: str) -> str | int | float:
+    if _DATE.fullmatch(text):
+        raise ValueError("a date, and a playbook has none")
     if not (whole := _integer_base(text)) and not _FLOAT.fullmatch(text):
         return text
     if len(text) > _LONGEST_NUMBER:

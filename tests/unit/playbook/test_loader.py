@@ -75,7 +75,7 @@ ranks:
   nodes: 3
   nproc_per_node: 2
   command: [python, -c, "print(1)\\n"]
-  env: &env {OMP_NUM_THREADS: "1", ON: yes, TIME: 22:22, DAY: 2024-01-01}
+  env: &env {OMP_NUM_THREADS: "1", ON: yes, TIME: 22:22, DAY: "2024-01-01"}
   mounts:
     - {source: ./data, target: /data}
     - {source: ../d, target: /out/, read_only: false, outside: true}
