@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.playbook.merge import merged, without
 from orchestrator.playbook.preamble import INCLUDE
-from orchestrator.playbook.source import Source, read
+from orchestrator.playbook.source import Source, read, shown
 from orchestrator.playbook.template import has_template
 from orchestrator.playbook.tree import (
     UNUSABLE,
@@ -26,6 +26,7 @@ from orchestrator.playbook.yaml import compose
 
 MAX_DEPTH = 10
 MAX_FILES = 50
+_LONGEST_NAME = 200
 
 _LOC: Loc = (INCLUDE,)
 
@@ -112,7 +113,7 @@ def _base(scalar: Scalar, file: _File, folder: Path, reading: Reading) -> Node |
         _refuse(real, chain, reading)
         data = read(real, name)
     except InvalidPlaybook as exc:
-        what, fix = f"{name}: {exc.faults[0].what}", exc.faults[0].fix
+        what, fix = f"{shown(name, _LONGEST_NAME)}: {exc.faults[0].what}", exc.faults[0].fix
         reading.complaints.append(Complaint(_LOC, what, fix, mark=scalar.mark))
         return None
     except ValueError as exc:

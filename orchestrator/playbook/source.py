@@ -94,9 +94,9 @@ def refused(name: str, what: str, fix: str) -> InvalidPlaybook:
     return InvalidPlaybook([Fault(shown(name), 1, 1, "", what, fix)])
 
 
-def shown(name: str) -> str:
+def shown(name: str, longest: int = 4096) -> str:
     """Show a file name as typed, unless it would break the line or the terminal."""
-    return name if name.isprintable() else printable(name, longest=4096)
+    return name if name.isprintable() and len(name) <= longest else printable(name, longest)
 
 
 def _not_a_file(mode: int) -> tuple[str, str]:

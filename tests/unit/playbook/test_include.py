@@ -176,6 +176,13 @@ def test_depth_and_number_are_bounded(folder: Path) -> None:
 
 
 BAD_INCLUDES: dict[str, str] = {
+    '"a\\e[2J\\u202e.yaml"': (
+        "p.yaml:1:10: include: 'a\\x1b[2J\\u202e.yaml': no such file; check the path"
+    ),
+    "a" * 3000: (
+        f"p.yaml:1:10: include: '{'a' * 199}…': the file cannot be read: file name too long; "
+        "check the path"
+    ),
     "nope.yaml": "p.yaml:1:10: include: nope.yaml: no such file; check the path",
     "data": "p.yaml:1:10: include: data: this is a folder, not a file; give the path of a playbook",
     "pipe": "p.yaml:1:10: include: pipe: this is a pipe, not a file; give the path of a playbook",
