@@ -91,7 +91,8 @@ def variables_in(
         is_data: whether templates in it are text.
     """
     if not isinstance(node, Mapping):
-        if not (isinstance(node, Scalar) and node.value is None):
+        # A file of variables may have none; a section of a playbook is left out then.
+        if loc or not (isinstance(node, Scalar) and node.value is None):
             what = "expected a mapping of variables"
             complaint = Complaint(loc, what, "write each as name: value", mark=node.mark)
             reading.complaints.append(complaint)

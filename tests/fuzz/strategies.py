@@ -114,8 +114,11 @@ def _integer(schema: Schema, _: str) -> Values:
 
 
 def _number(schema: Schema, place: str) -> Values:
-    low, high = schema.get("minimum", 0), schema.get("maximum", 100)
-    return st.floats(low, high) | st.integers(1, int(high))
+    above = schema.get("exclusiveMinimum")
+    low = schema.get("minimum", 0) if above is None else above
+    high = schema.get("maximum", 100)
+    floats = st.floats(low, high, exclude_min=above is not None)
+    return floats | st.integers(int(low) + 1, int(high))
 
 
 _BY_TYPE: Final[dict[str, Callable[[Schema, str], Values]]] = {
@@ -173,6 +176,17 @@ def _kind(check: Json) -> str:
     return check if isinstance(check, str) else next(iter(check))
 
 
+def _possible(check: Json) -> Json:
+    """The check with a rate, if it is of throughput; without what mounts may stand against."""
+    kind = _kind(check)
+    options = (check[kind] if isinstance(check, dict) else None) or {}
+    if kind == "throughput" and not (options.get("steps_per_s") or options.get("tokens_per_s")):
+        return {kind: {**options, "steps_per_s": 1.5}}
+    if kind == "loss" and "matches" in options:
+        return {kind: {**options, "matches": "nothing"}}
+    return check
+
+
 def _consistent(playbook: Json) -> Json:
     """Keep the rules between values."""
     network = playbook.get("network", {})
@@ -182,7 +196,8 @@ def _consistent(playbook: Json) -> Json:
         playbook["ranks"].pop("nproc_per_node", None)
     checks = playbook.get("health_checks", [])
     if checks:
-        playbook["health_checks"] = list({_kind(check): check for check in checks}.values())
+        by_kind = {_kind(check): check for check in checks}
+        playbook["health_checks"] = [_possible(check) for check in by_kind.values()]
     if overrides := playbook["ranks"].get("per_node"):
         nodes = playbook["ranks"]["nodes"]
         # JSON has no numbers as keys, YAML has.

@@ -170,6 +170,10 @@ FAULTS: dict[str, list[str]] = {
         UNDEFINED,
         "5:7: vars: expected a mapping of variables; write each as name: value",
     ],
+    "vars:": [
+        UNDEFINED,
+        "5:6: vars: expected a mapping of variables; write each as name: value",
+    ],
     "vars: {1: a}": [
         UNDEFINED,
         "5:8: vars.1: '1' is not the name of a variable; use letters, digits and _, the first one "
