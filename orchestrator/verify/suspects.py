@@ -225,13 +225,21 @@ def _with_its_place(error: Suspect, found: Sequence[Suspect]) -> Suspect:
 
 
 def _best(found: Iterable[Suspect]) -> Suspect | None:
-    """The one that says most: an exact cause, else whatever came first.
+    """Of what the ranks of a node say, the one that says most: a cause before what followed."""
+    of_ranks: dict[int | None, list[Suspect]] = {}
+    for each in sorted(found, key=lambda each: each.at_s):
+        of_ranks.setdefault(each.rank, []).append(each)
+    best = (_best_of_rank(said) for said in of_ranks.values())
+    return min(best, key=lambda each: (each.weight, each.at_s), default=None)
+
+
+def _best_of_rank(said: Sequence[Suspect]) -> Suspect:
+    """An exact cause, else whatever came first.
 
     What came first may be a lost peer: the script's own error after it only followed.
     """
-    ordered = sorted(found, key=lambda each: each.at_s)
-    exact = [each for each in ordered if each.weight is Weight.PRIMARY and each.id != EXCEPTION]
-    return next(iter(exact or ordered), None)
+    exact = (each for each in said if each.weight is Weight.PRIMARY and each.id != EXCEPTION)
+    return next(exact, said[0])
 
 
 def _words(spec: NodeSpec, run: Run) -> Iterator[Suspect]:

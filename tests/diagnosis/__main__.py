@@ -13,11 +13,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from tests.diagnosis.answers import answer, write_answers
+from orchestrator.verify.diagnose import Diagnosis
+from tests.diagnosis.answers import answer, diagnosed, write_answers
 from tests.diagnosis.capture import CAPTURES, read_capture
 from tests.diagnosis.cases import BY_NAME, CASES, PROJECT, Case
 from tests.diagnosis.live import Lived, make_image, run_case
@@ -44,7 +46,8 @@ def main() -> int:
         _in_a_folder(partial(make_image, ROOT))
         _run(cases, with_plain=verb == "measure")
     write_answers({path.stem: answer(read_capture(path)) for path in CAPTURES.glob("*.jsonl")})
-    rows = read_rows()
+    rows = tuple(_judged_anew(row) for row in read_rows())
+    write_rows(rows)
     if options.out is not None:
         page = fill(options.out.read_text(), "runs", runs_section(rows))
         options.out.write_text(fill(page, "signatures", signature_section()))
@@ -69,13 +72,27 @@ def _run(cases: Sequence[Case], *, with_plain: bool) -> None:
         print(f"{case.name}: {found.headline if found else 'nothing'}", flush=True)
 
 
+def _judged_anew(row: Row) -> Row:
+    """The row with what is said of its capture now: times stay as they were measured."""
+    found = diagnosed(read_capture(CAPTURES / f"{row.case}.jsonl"))
+    headline, is_right = _verdict(BY_NAME[row.case], found)
+    return replace(row, wrong=BY_NAME[row.case].wrong, headline=headline, is_right=is_right)
+
+
+def _verdict(case: Case, found: Diagnosis | None) -> tuple[str, bool]:
+    """What was said, and whether it is right."""
+    if found is None:
+        return "", False
+    return found.headline, found.cause in case.causes and found.rank in case.ranks
+
+
 def _row(case: Case, lived: Lived, plain: Plain) -> Row:
-    found = lived.judgement.diagnosis
+    headline, is_right = _verdict(case, lived.judgement.diagnosis)
     return Row(
         case.name,
         case.wrong,
-        found.headline if found else "",
-        found is not None and found.cause in case.causes and found.rank in case.ranks,
+        headline,
+        is_right,
         lived.since,
         round(lived.answered_after_s, 1),
         plain.node_rank,

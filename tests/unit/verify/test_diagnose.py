@@ -297,6 +297,14 @@ def test_a_rank_that_only_torchrun_speaks_of() -> None:
     )
 
 
+def test_an_error_after_a_lost_peer_is_a_cause_where_it_is_of_another_rank() -> None:
+    story = Story(2, 2)
+    story.say(1, 4.0, f"[rank2]: RuntimeError: {LOST}")
+    story.say(1, 4.1, "[rank3]: ValueError: bad")
+    story.end(1, 1, 6.0)
+    assert diagnosed(story).brief == "rank 3 (pair-node-1) raised ValueError: bad"
+
+
 def test_a_prefix_names_no_rank_of_another_node() -> None:
     story = Story(2, 2)
     story.say(1, 4.0, "[rank0]: ValueError: bad")
