@@ -26,10 +26,12 @@ _known: set[str] = set()
 def learn(values: Iterable[bytes]) -> None:
     """Have these values hidden from now on, whole and line by line."""
     for value in values:
-        text = value.decode("utf-8", "replace").strip()
-        for part in (text, *map(str.strip, text.splitlines())):
-            if len(part) >= SHORTEST:
-                _known.update(_spellings(part))
+        # As it would be shown, and byte for byte, which differs for what is no text.
+        for errors in ("replace", "surrogateescape"):
+            text = value.decode("utf-8", errors).strip()
+            for part in (text, *map(str.strip, text.splitlines())):
+                if len(part) >= SHORTEST:
+                    _known.update(_spellings(part))
 
 
 def _spellings(text: str) -> Iterator[str]:
@@ -38,7 +40,7 @@ def _spellings(text: str) -> Iterator[str]:
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield text.encode("unicode_escape", "surrogatepass").decode("ascii")
-    yield from _in_base64(text.encode("utf-8", "surrogatepass"))
+    yield from _in_base64(text.encode("utf-8", "surrogateescape"))
 
 
 def _in_base64(value: bytes) -> Iterator[str]:
@@ -68,7 +70,7 @@ def redacted_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
     Holds back no more than the longest value.
     """
-    known = sorted((each.encode("utf-8", "surrogatepass") for each in _known), key=len)
+    known = sorted((each.encode("utf-8", "surrogateescape") for each in _known), key=len)
     if not known:
         yield from chunks
         return

@@ -9,7 +9,7 @@ entry came between the times of those around them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.engines.lines import CHUNK_BYTES, LineCutter
 from orchestrator.framing import RS
 from orchestrator.kept.files import LineFile, log_file, records_file
-from orchestrator.loglines import LogEnd, LogLine
+from orchestrator.loglines import LINE_BYTES, LogEnd, LogLine
 from orchestrator.redaction import redacted_document
 
 if TYPE_CHECKING:
-    from orchestrator.records import RecordReader
+    from orchestrator.records import Record, RecordReader
 
 RESOLUTION_S: Final = 0.1
 MAX_RECORDS_BYTES: Final = 64 * 1024 * 1024
@@ -41,6 +41,8 @@ class StampedNode:
     def add(self, item: LogLine | LogEnd) -> None:
         """Take one piece of a line, or the end of the log."""
         if isinstance(item, LogEnd):
+            for record in _as_data(self._reader.finish() if self._reader else ()):
+                self._add_entry(self._told_at_s, record=redacted_document(record))
             self._file.add({"node_rank": self._node_rank, "end": True})
             return
         self._line += not item.continued
@@ -68,9 +70,15 @@ class StampedNode:
             from orchestrator.records import RecordReader
 
             self._reader = RecordReader()
-        found = self._reader.read(item.text, continued=item.continued).records
-        # Through JSON, which turns a loss that is no number into null.
-        return [json.loads(record.model_dump_json(exclude_unset=True)) for record in found]
+        is_full = len(item.text) == LINE_BYTES
+        return _as_data(
+            self._reader.read(item.text, continued=item.continued, is_full=is_full).records
+        )
+
+
+def _as_data(records: Iterable[Record]) -> list[Any]:
+    """Through JSON, which turns a loss that is no number into null."""
+    return [json.loads(record.model_dump_json(exclude_unset=True)) for record in records]
 
 
 def read_entries(path: Path) -> Iterator[dict[str, Any]]:
