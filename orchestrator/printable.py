@@ -17,6 +17,12 @@ QUIET_KEYS = frozenset(
 """Said already by where a line stands, or of no use to a reader; `logs --raw` shows them."""
 
 
+MAX_RECORD = 16_384
+"""Longer lines are shown as they are."""
+
+MAX_LISTED = 8
+
+
 def printable(text: str) -> str:
     r"""Escape what is not a visible character: C0, C1, ESC, carriage return, bidi, surrogates.
 
@@ -52,11 +58,30 @@ def shown_parts(line: bytes, *, records: bool) -> Iterator[bytes]:
 
 
 def _is_of_probe(framed: bytes) -> bool:
+    fields = _fields(framed)
+    return fields.get("source") == "probe" and "event" in fields
+
+
+def _fields(text: bytes) -> dict[str, object]:
+    """What a line of JSON says; nothing where it is none, or is too long for a record."""
     try:
-        fields = json.loads(framed) if framed.startswith(b"{") and len(framed) <= 16_384 else None
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(fields, dict) and fields.get("source") == "probe" and "event" in fields
+        fields = json.loads(text) if text.startswith(b"{") and len(text) <= MAX_RECORD else None
+    except (ValueError, RecursionError):  # no JSON, an integer of thousands of digits, nesting
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def log_lines(
+    line: bytes, *, raw: bool = False, quiet: frozenset[str] = QUIET_KEYS
+) -> Iterator[str]:
+    """One log line as `log_text` has it, and below a record of stacks where each thread is."""
+    yield log_text(line, raw=raw, quiet=quiet)
+    fields = {} if raw or b'"stacks"' not in line else _fields(line)
+    threads = fields.get("threads") if fields.get("event") == "stacks" else None
+    for name, frames in threads.items() if isinstance(threads, dict) else ():
+        yield printable(f"    {name}:")
+        for frame in frames if isinstance(frames, list) else ():
+            yield printable(f"        {frame}")
 
 
 def log_text(line: bytes, *, raw: bool = False, quiet: frozenset[str] = QUIET_KEYS) -> str:
@@ -68,20 +93,31 @@ def log_text(line: bytes, *, raw: bool = False, quiet: frozenset[str] = QUIET_KE
         quiet: keys of records that are left out.
     """
     text = line.decode("utf-8", "replace").rstrip("\r")
-    if raw or not text.startswith("{") or len(text) > 16_384:
-        return printable(text)
     try:
-        return printable(_told(json.loads(text), quiet) or text)
-    except (ValueError, RecursionError):  # no JSON, an integer of thousands of digits, nesting
+        return printable(text if raw else _told(_fields(text.encode()), quiet) or text)
+    except RecursionError:  # nested just so that it can be read and not be written again
         return printable(text)
 
 
-def _told(fields: object, quiet: frozenset[str]) -> str:
+def _told(fields: dict[str, object], quiet: frozenset[str]) -> str:
     """A record in words; empty for JSON that is none."""
-    if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
+    event = fields.get("event")
+    if not isinstance(event, str):
         return ""
-    told = [f"{key}={_short(value)}" for key, value in fields.items() if key not in quiet]
-    return " ".join([fields["event"], *told])
+    short = _brief if fields.get("source") == "probe" else _short
+    told = [f"{key}={short(value)}" for key, value in fields.items() if key not in quiet]
+    return " ".join([event, *told])
+
+
+def _brief(value: object) -> str:
+    """As `_short`, but of what the probe lists by the dozen how many there are."""
+    match value:
+        case dict():
+            return f"({len(value)})"
+        case list() if len(value) > MAX_LISTED:
+            return f"({len(value)})"
+        case _:
+            return _short(value)
 
 
 def _short(value: object) -> str:

@@ -34,7 +34,7 @@ from orchestrator.events import (
 from orchestrator.loglines import LogLine
 from orchestrator.plans.document import plan_text
 from orchestrator.plans.plan import BuildImage, Plan, PullImage
-from orchestrator.printable import QUIET_KEYS, log_text, printable, shown_parts
+from orchestrator.printable import QUIET_KEYS, log_lines, log_text, printable, shown_parts
 from orchestrator.redaction import redacted, redacted_document
 
 if TYPE_CHECKING:
@@ -201,7 +201,8 @@ class Console:
             prefix = f"\x1b[{RANK_COLOURS[line.node_rank % len(RANK_COLOURS)]}m{prefix}\x1b[0m"
         quiet = QUIET_KEYS if has_one_rank else QUIET_KEYS - {"rank"}
         for part in shown_parts(line.text, records=self.shows_records):
-            self.say(f"{prefix} {log_text(part, raw=raw, quiet=quiet)}")
+            for text in log_lines(part, raw=raw, quiet=quiet):
+                self.say(f"{prefix} {text}")
 
     def show_check(self, result: CheckResult) -> None:
         """Print a check, and for each rank in which it does not hold what came instead."""

@@ -28,7 +28,8 @@ def _target(folder: Path, data: bytes) -> None:
     for piece in (data, *data.split(b"\n")):
         reader.read(piece, is_full=len(piece) % 2 == 0)
         for part in orchestrator.printable.shown_parts(piece, records=True):
-            assert_harmless(orchestrator.printable.log_text(part))
+            for text in orchestrator.printable.log_lines(part):
+                assert_harmless(text)
 
 
 def main() -> None:

@@ -149,3 +149,28 @@ def test_records_of_the_probe_are_shown_when_asked_for(name: str) -> None:
 def test_a_raw_record_is_the_json_that_it_is() -> None:
     assert shown(FRAMED, raw=True, records=True) == [f"rank 1 | {STEP_JSON.decode()}"]
     assert shown(FRAMED, raw=True) == []
+
+
+STACKS = (
+    b'\x1e{"event": "stacks", "source": "probe", "rank": 1, "waited_s": 5.0, "call": "all_reduce",'
+    b' "threads": {"MainThread": ["train.py:9 main", "x\\u001b[2J.py:1 f"], "odd": 7}}'
+)
+
+
+def test_stacks_are_shown_thread_by_thread() -> None:
+    assert shown(STACKS, records=True) == [
+        "rank 1 | stacks waited_s=5 call=all_reduce threads=(2)",
+        "rank 1 |     MainThread:",
+        "rank 1 |         train.py:9 main",
+        "rank 1 |         x\\x1b[2J.py:1 f",
+        "rank 1 |     odd:",
+    ]
+    assert shown(STACKS) == []
+    assert len(shown(STACKS, records=True, raw=True)) == 1
+
+
+def test_what_the_probe_lists_by_the_dozen_is_counted() -> None:
+    many = b'\x1e{"event": "step", "source": "probe", "step": 9, "times_s": [%s], "busy_s": [0.5]}'
+    assert shown(many % b", ".join([b"0.25"] * 9), records=True) == [
+        "rank 1 | step step=9 times_s=(9) busy_s=[0.5]"
+    ]
