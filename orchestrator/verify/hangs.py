@@ -6,6 +6,7 @@ another one. Where the probe took no stacks, the rank with the fewest steps is l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from orchestrator.state.observed import NodeStatus
@@ -18,7 +19,13 @@ from orchestrator.verify.suspects import Evidence, Suspect, Weight
 SAME_CALLS = (
     "make every rank call the same collectives, in the same order and as often as the others"
 )
-_WAITING_FRAMES = ("torch/autograd/", "torch/distributed/")
+_COLLECTIVE = re.compile(
+    r"_?(all_|reduce|broadcast|barrier|monitored_barrier|gather|scatter|i?send|i?recv|batch_isend"
+    r"|new_group|split_group|wait|unshard|destroy_process_group)"
+)
+"""Functions of torch.distributed in which a rank waits for others."""
+
+_BACKWARD = "torch/autograd/"
 
 
 OF_STANDSTILL = frozenset({"joined", "training", "progress", "completed"})
@@ -156,7 +163,7 @@ def _all_alike(run: Run, waits: dict[int, str]) -> tuple[Suspect, ...]:
             rank,
             f"made no step after {f'step {facts.last_step}' if facts.last_step else 'it joined'}",
             _where(facts, call),
-            SAME_CALLS if call else "see what it does after that step",
+            _mend(facts, call),
             _standing(run, rank),
         )
         for rank, call in waits.items()
@@ -164,9 +171,19 @@ def _all_alike(run: Run, waits: dict[int, str]) -> tuple[Suspect, ...]:
     )
 
 
+def _mend(facts: RankFacts, call: str) -> str:
+    if call:
+        return SAME_CALLS
+    if _importing(facts):
+        return "give it more time (progress.every)"
+    return "see what it does after that step"
+
+
 def _where(facts: RankFacts, call: str) -> str:
     if call:
         return f"it waits in {call}"
+    if module := _importing(facts):
+        return f"it is still importing {module}"
     return f"it is at {_own_frame(facts)}" if facts.stacks else ""
 
 
@@ -185,12 +202,21 @@ def _standing(run: Run, rank: int) -> tuple[Evidence, ...]:
 
 def _waits_in(facts: RankFacts) -> str:
     """The collective that a rank is in; a backward pass waits for those of DDP and FSDP."""
-    if facts.stacks is None:
+    if facts.stacks is None or _importing(facts):
         return ""
-    if facts.stacks.call:
+    if _COLLECTIVE.match(facts.stacks.call):
         return facts.stacks.call
     innermost = next(iter(_main_thread(facts)), "")
-    return "the backward pass" if any(part in innermost for part in _WAITING_FRAMES) else ""
+    return "the backward pass" if _BACKWARD in innermost else ""
+
+
+def _importing(facts: RankFacts) -> str:
+    """The library module that the main thread is loading; empty where it loads none.
+
+    The first step of a run does that, for seconds where the machine is busy.
+    """
+    modules = (frame for frame in _main_thread(facts) if frame.endswith(" <module>"))
+    return next((frame.partition(":")[0] for frame in modules if _is_library(frame)), "")
 
 
 def _own_frame(facts: RankFacts) -> str:

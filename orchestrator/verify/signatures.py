@@ -30,7 +30,8 @@ _Text = Annotated[str, Field(max_length=500)]
 class _Entry(BaseModel):
     """One entry of the file, word for word."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built when the table is first needed: a run that goes well does not pay for it.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
     pattern: Annotated[str, Field(min_length=5, max_length=500)]

@@ -18,7 +18,7 @@ from orchestrator.state.observed import ObservedNode
 from tests.diagnosis.cases import Case
 from tests.diagnosis.live import Ear, lay_out, take_away
 
-WATCHED_S = 45.0
+WATCHED_S = 60.0
 """How long the containers are left alone at most."""
 
 POLL_S = 0.5

@@ -542,6 +542,26 @@ def test_ranks_that_all_stand_at_the_same_place() -> None:
     assert diagnosed(story, 9.0).brief == "ranks 0 and 1 each made no step after step 3"
 
 
+def test_ranks_that_still_import_are_in_no_collective() -> None:
+    story = standing(0, 0)
+    tensor = "torch/distributed/tensor/_ops/_pointwise_ops.py:9"
+    stacks(story, 0, 8.0, "<module>", f"{tensor} <module>", "/s/a.py:4 step")
+    stacks(story, 1, 8.0, "_ops_of", f"{tensor} _ops_of", f"{tensor} <module>", "/s/a.py:4 step")
+    assert headline(story, 9.0) == (
+        "ranks 0 and 1 each made no step after it joined: it is still importing"
+        " torch/distributed/tensor/_ops/_pointwise_ops.py; give it more time (progress.every)"
+    )
+
+
+def test_a_rank_waits_in_the_backward_pass_of_a_peer_that_does_not_come() -> None:
+    story = standing(3, 3)
+    stacks(story, 0, 8.0, "", "torch/autograd/graph.py:841 _engine_run_backward", "/s/a.py:5 step")
+    stacks(story, 1, 8.0, "", "/s/a.py:9 step")
+    assert diagnosed(story, 9.0).brief == (
+        "rank 1 (pair-node-1) is at /s/a.py:9 step while rank 0 waits for it in the backward pass"
+    )
+
+
 def test_without_stacks_the_rank_with_fewest_steps_is_named() -> None:
     story = standing(4, 3)
     assert diagnosed(story, 9.0).brief == (
