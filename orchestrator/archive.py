@@ -22,6 +22,7 @@ from orchestrator.kept.files import (
 from orchestrator.kept.stamped import StampedNode
 from orchestrator.kept.values import document
 from orchestrator.state.observed import ObservedNode
+from orchestrator.state.reference import reference_name
 
 FOLDER = ".orchestrate/runs"
 
@@ -128,9 +129,13 @@ def _age(run: Path) -> tuple[str, int, str]:
 
 
 def kept_projects() -> tuple[str, ...]:
-    """The projects that runs are kept of below the current folder, by name."""
-    names = (path.name for path in (_current_folder() / FOLDER).glob("*/"))
-    return tuple(sorted(name for name in names if _PROJECT.fullmatch(name)))
+    """The projects that runs are kept of below the current folder, by name.
+
+    A reference run is a part of the project that it is for.
+    """
+    found = {path.name for path in (_current_folder() / FOLDER).glob("*/")}
+    names = {name for name in found if _PROJECT.fullmatch(name)}
+    return tuple(sorted(names - {reference_name(name) for name in names}))
 
 
 def _logs_in(run: Path) -> tuple[Path, ...]:

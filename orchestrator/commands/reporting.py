@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,14 @@ from orchestrator.display.console import Console, print_json
 from orchestrator.display.recap import object_of, recap
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, FolderUnusable, Interrupted, OrchestrateError
-from orchestrator.events import ActionDone, ActionFailed, Event, Sink
+from orchestrator.events import (
+    ActionDone,
+    ActionFailed,
+    AttemptBegan,
+    CheckChanged,
+    Event,
+    Sink,
+)
 from orchestrator.plans.document import plan_document
 from orchestrator.run import Outcome
 
@@ -32,17 +39,27 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """Notes what was performed, and hands every event on. Its `tell` is a `Sink`."""
+    """Notes what was performed, and hands every event on. Its `tell` is a `Sink`.
+
+    `settled_s` is when each check got the status it has, in seconds since the attempt began.
+    """
 
     sink: Sink
     began_at_s: float = field(default_factory=time.time)
     performed: list[ActionDone | ActionFailed] = field(default_factory=list)
+    settled_s: dict[str, float] = field(default_factory=dict)
+    _followed_since_s: float = 0.0
 
     def tell(self, event: Event) -> None:
         """Take one event."""
         self.sink(event)
-        if isinstance(event, ActionDone | ActionFailed):
-            self.performed.append(event)
+        match event:
+            case ActionDone() | ActionFailed():
+                self.performed.append(event)
+            case AttemptBegan():
+                self.settled_s, self._followed_since_s = {}, time.monotonic()
+            case CheckChanged(result):
+                self.settled_s[result.name] = time.monotonic() - self._followed_since_s
 
 
 def apply_result(outcome: Outcome, engine: Engine, console: Console, tally: Tally) -> ApplyResult:
@@ -108,6 +125,7 @@ class Judged:
     judgement: Judgement | None
     versions: dict[str, str]
     began_at_s: float
+    settled_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def report(
@@ -144,6 +162,7 @@ def _suite_of(result: ApplyResult | VerifyResult, judged: Judged) -> Suite:
         result.checks,
         properties,
         result.diagnosis["headline"] if result.diagnosis else "",
+        times_s=judged.settled_s,
     )
 
 

@@ -18,6 +18,7 @@ from orchestrator.playbook.given import NOTHING, Given
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.loader import load
 from orchestrator.recall import find_run, read_run
+from orchestrator.state.reference import is_reference
 from orchestrator.support.bundle import Bundle
 from orchestrator.support.collecting import Subject, collect
 from orchestrator.teardown import is_path
@@ -112,7 +113,8 @@ def _only_one(engines: tuple[Engine, ...]) -> str:
     names: set[str] = set()
     for engine in engines:
         with suppress(OrchestrateError):
-            names |= {each.name for each in engine.projects() if each.is_mine}
+            mine = (each for each in engine.projects() if each.is_mine)
+            names |= {each.name for each in mine if not is_reference(each.playbook)}
     names = names or set(kept_projects())
     if len(names) == 1:
         return names.pop()

@@ -82,7 +82,7 @@ def _apply(path: Path, source: Source, options: ApplyOptions) -> ExitCode:
     _conclude(console, loaded, engine, outcome)
     if options.as_json or options.junit is not None:
         result = apply_result(outcome, engine, console, tally)
-        judged = Judged(outcome.judgement, versions(engine), tally.began_at_s)
+        judged = Judged(outcome.judgement, versions(engine), tally.began_at_s, tally.settled_s)
         report(result, judged, options.junit, as_json=options.as_json)
     return outcome.exit_code
 

@@ -37,6 +37,7 @@ class Suite:
         error: why there are no results, or none that count; empty where it came to its end.
         error_kind: the name of the error's exit code.
         verb: the command that ended in the error.
+        times_s: `{check: seconds}` until it was settled, as far as somebody was watching.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Suite:
     error: str = ""
     error_kind: str = ""
     verb: str = "apply"
+    times_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def junit_xml(suite: Suite) -> bytes:
@@ -80,8 +82,8 @@ def junit_xml(suite: Suite) -> bytes:
 
 
 def _add_case(parent: ET.Element, suite: Suite, result: CheckResult) -> None:
-    # A check is judged along with all others, so that none takes a time of its own.
-    case = _add(parent, "testcase", name=result.name, classname=suite.name, time="0.000")
+    time = _time(suite.times_s.get(result.name, 0.0))
+    case = _add(parent, "testcase", name=result.name, classname=suite.name, time=time)
     match result.status:
         case Status.FAILED:
             text = "\n".join([result.why, *map(_finding, result.findings)])

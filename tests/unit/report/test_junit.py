@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -69,6 +70,11 @@ def test_the_whole_file() -> None:
     )
 
 
+def test_a_case_tells_when_its_check_was_settled() -> None:
+    root = parsed(replace(SUITE, times_s={"alive": 0.1, "joined": 61.23456}))
+    assert [case.attrib["time"] for case in root.iter("testcase")] == ["0.100", "61.235", "0.000"]
+
+
 def test_an_error_is_a_case_of_its_own() -> None:
     root = parsed(
         Suite("pair", 0.0, 1.0, error="no engine\nat all", error_kind="engine_unavailable")
@@ -119,6 +125,13 @@ def cases(desk: Desk, name: str = "j.xml") -> list[tuple[str, list[str]]]:
     SCHEMA.validate(text)
     found = ET.fromstring(text).iter("testcase")
     return [(case.attrib["name"], [each.tag for each in case]) for case in found]
+
+
+def test_apply_tells_when_checks_were_settled(desk: Desk) -> None:
+    desk.run("apply", "--junit", "j.xml", "pair.yaml")
+    root = ET.parse(desk.folder / "j.xml").getroot()
+    times = [float(case.attrib["time"]) for case in root.iter("testcase")]
+    assert (len(times), times == sorted(times), times[-1] > 0.0) == (3, True, True)
 
 
 def test_apply_and_verify_write_one_case_a_check(desk: Desk) -> None:
