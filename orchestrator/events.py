@@ -12,6 +12,7 @@ from orchestrator.state.observed import ObservedNode
 
 if TYPE_CHECKING:  # destroy tells events too, and does without the playbook's models
     from orchestrator.restarts import Restart
+    from orchestrator.verify.answers import Answer
     from orchestrator.verify.diagnose import Diagnosis
     from orchestrator.verify.results import CheckResult
 
@@ -114,6 +115,7 @@ class AttemptJudged:
     at_s: float
     diagnosis: Diagnosis | None = None
     reference: Mapping[int, float] | None = None  # `{step: loss}` that losses were held against
+    answers: tuple[Answer, ...] = ()  # what nodes answered at their ports, and when first
 
 
 @dataclass(frozen=True, slots=True)

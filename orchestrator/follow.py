@@ -80,7 +80,12 @@ def judged(judgement: Judgement) -> AttemptJudged:
     """What is told of a judgement."""
     run = judgement.run
     return AttemptJudged(
-        judgement.results, run.nodes, run.now_s, judgement.diagnosis, run.reference
+        judgement.results,
+        run.nodes,
+        run.now_s,
+        judgement.diagnosis,
+        run.reference,
+        run.facts.given_answers(),
     )
 
 

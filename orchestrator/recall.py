@@ -34,6 +34,7 @@ from orchestrator.playbook.health import Check, HealthCheck
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
 from orchestrator.state.spec import NodeSpec
+from orchestrator.verify.answers import Answer
 from orchestrator.verify.checks import Run
 from orchestrator.verify.facts import RunFacts
 from orchestrator.watch import Judgement, judge, milestone_of
@@ -74,11 +75,15 @@ class KeptRun:
 
 @dataclass(frozen=True, slots=True)
 class KeptVerdict:
-    """The moment that a run was judged at, its nodes then, and the losses it was held against."""
+    """The moment that a run was judged at, its nodes then, and what no log has.
+
+    That is the losses it was held against, and what nodes answered at their ports.
+    """
 
     judged_at_s: float
     nodes: tuple[ObservedNode, ...]
     reference: dict[int, float] | None = None
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,8 @@ def recall(folder: Path, checks: tuple[Check, ...] | None = None) -> Recalled:
         for node in nodes
         if node.node_rank in facts.nodes
     }
+    for answer in verdict.answers if verdict else ():
+        facts.add_answer(answer)
     now_s = until_s or max((last_s for last_s, _ in folded.values()), default=0.0)
     cut = [rank for rank, (_, is_cut) in folded.items() if is_cut]
     missing = (

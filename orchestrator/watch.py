@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
+from orchestrator.asking import ask_once, ask_until_answered
 from orchestrator.engines.base import Engine
 from orchestrator.events import (
     AttemptBegan,
@@ -25,10 +26,12 @@ from orchestrator.events import (
     StillWaiting,
 )
 from orchestrator.framing import RS
+from orchestrator.kept.answers import kept_answers
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.playbook.models import Check, Training
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
+from orchestrator.verify.answers import Answer, asks_nodes, questions
 from orchestrator.verify.checks import CheckResult, Run, Status, evaluate
 from orchestrator.verify.diagnose import Diagnosis, diagnose
 from orchestrator.verify.facts import RunFacts
@@ -112,6 +115,10 @@ def judge_kept_logs(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgem
     """
     facts = _facts(watched, nodes)
     watched.engine.read_logs(nodes, facts.add)
+    if asks_nodes(watched.checks):
+        asked = questions(watched.checks, nodes)
+        for answer in (*kept_answers(nodes), *ask_once(asked, watched.clock)):
+            facts.add_answer(answer)
     if not any(node.is_active for node in nodes):
         facts.finish()
     return judge(watched.checks, Run(facts, nodes, watched.clock(), watched.reference))
@@ -129,7 +136,7 @@ def watch(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
     """
     watched.sink(AttemptBegan(nodes))
     watcher = _Watcher(watched, nodes, _facts(watched, nodes))
-    with _reading(watched.engine, nodes) as arrivals:
+    with _reading(watched.engine, nodes) as arrivals, _asking(watched, nodes, arrivals):
         return watcher.run_until_settled(arrivals)
 
 
@@ -138,7 +145,8 @@ def _facts(watched: Watched, nodes: tuple[ObservedNode, ...]) -> RunFacts:
     return RunFacts(watched.desired, run_id, milestone=milestone_of(watched.checks))
 
 
-Arrivals = queue.Queue[LogLine | LogEnd | Exception]
+Arrival = LogLine | LogEnd | Answer | Exception
+Arrivals = queue.Queue[Arrival]
 
 
 @contextmanager
@@ -166,6 +174,33 @@ def _reading(engine: Engine, nodes: tuple[ObservedNode, ...]) -> Iterator[Arriva
     finally:
         stop.set()
         thread.join(timeout=READER_END_S)
+
+
+@contextmanager
+def _asking(
+    watched: Watched, nodes: tuple[ObservedNode, ...], arrivals: Arrivals
+) -> Iterator[None]:
+    """Knock at the nodes' ports in a thread of its own, where a check asks for that."""
+    asked, stop = questions(watched.checks, nodes), threading.Event()
+
+    def hand_over(answer: Answer) -> None:
+        while not stop.is_set():
+            with suppress(queue.Full):
+                arrivals.put(answer, timeout=0.2)
+                return
+
+    def ask() -> None:
+        ask_until_answered(asked, hand_over, stop, watched.clock)
+
+    thread = threading.Thread(target=ask, name="asker", daemon=True)
+    if asked:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if asked:
+            thread.join(timeout=READER_END_S)
 
 
 @dataclass
@@ -207,9 +242,12 @@ class _Watcher:
                 a_log_ended |= self._take_one(arrivals.get_nowait())
         return a_log_ended
 
-    def _take_one(self, item: LogLine | LogEnd | Exception) -> bool:
+    def _take_one(self, item: Arrival) -> bool:
         if isinstance(item, Exception):
             raise item
+        if isinstance(item, Answer):
+            self.facts.add_answer(item)
+            return False
         self.facts.add(item)
         if isinstance(item, LogEnd):
             self.watched.sink(LogEnded(item.node_rank))

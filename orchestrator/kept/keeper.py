@@ -162,6 +162,7 @@ class RunKeeper:
             "checks": document(event.results),
             "nodes": document(event.nodes),
             "reference": document(event.reference),
+            "answers": document(event.answers),
         }
         self._write_verdict()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from orchestrator.playbook.editable import editable
-from orchestrator.playbook.health import CHECKS
+from orchestrator.playbook.health import CHECKS, Check
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.preamble import Preamble
 from orchestrator.playbook.ranks import SECRET_PATTERN
@@ -91,10 +91,14 @@ def _property(key: str, of: Json) -> Json:
 
 def _health_check() -> Json:
     by_name = {
-        "enum": [check.kind for check in CHECKS],
+        "enum": [check.kind for check in CHECKS if _needs_nothing(check)],
         "description": "A health check with its defaults.",
     }
     return {"anyOf": [by_name, *(_one_check(check.kind, check.__name__) for check in CHECKS)]}
+
+
+def _needs_nothing(check: type[Check]) -> bool:
+    return not any(field.is_required() for field in check.model_fields.values())
 
 
 def _one_check(kind: str, section: str) -> Json:

@@ -52,6 +52,14 @@ _GRAMMARS: dict[Loc, Words] = {
         "the name of a network",
         "use letters, digits, _ . and -, at most 63, the first one a letter or a digit",
     ),
+    ("health_checks", "consistent", "except"): (
+        "the name of a variable or a pattern of them",
+        "use letters, digits, _ * and ?, the first one no digit",
+    ),
+    ("health_checks", "http", "path"): (
+        "the path of a page",
+        "begin with / and use no spaces, such as /health",
+    ),
 }
 _FORMS = {
     "duration": ("a duration", "write it like 60s, 5m, 1h, 500ms or 1m30s"),
@@ -192,7 +200,7 @@ def _limit(finding: Finding) -> Words:
     context = finding.context
     name, words = next((n, w) for n, w in _LIMITS.items() if n in context)
     bound = context[name]
-    if finding.loc[-1] == "port" and name == "ge":
+    if finding.loc == ("rendezvous", "port") and name == "ge":
         what = f"{found(finding.node)} is below {bound}, where ports belong to the system"
         return what, "use 1024 to 65535"
     shown = (

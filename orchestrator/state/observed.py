@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator.state.spec import HealthCommand, NodeSpec
@@ -70,6 +70,8 @@ class ObservedNode:
     entrypoint: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()
     health: NodeHealth | None = None  # None: it has no health command
+    # Where this machine reaches its ports, empty where it does not; it is no part of what it is.
+    address: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from orchestrator.records import ProbeFault, Record, RecordReader
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
 from orchestrator.state.spec import NodeSpec
+from orchestrator.verify.answers import Answer, Answers
 from orchestrator.verify.rank_facts import RankFacts
 from orchestrator.verify.torchrun import Summary
 from orchestrator.verify.words import Words
@@ -65,6 +66,7 @@ class RunFacts:
         self.run_id = run_id
         self.ranks = {rank: RankFacts() for node in desired.nodes for rank in node.ranks}
         self.nodes = {node.node_rank: NodeFacts() for node in desired.nodes}
+        self.answers: dict[tuple[str, int], Answers] = {}
         self._specs: dict[int, NodeSpec] = {node.node_rank: node for node in desired.nodes}
         self._milestone = milestone
         self._claimants: dict[int, set[int]] = {}
@@ -136,6 +138,20 @@ class RunFacts:
     def claimants(self, rank: int) -> tuple[int, ...]:
         """The nodes that sent records of a rank that they were not given, in rank order."""
         return tuple(sorted(self._claimants.get(rank, ())))
+
+    def add_answer(self, answer: Answer) -> None:
+        """Fold in what a node answered at a port."""
+        if answer.node_rank in self.nodes:
+            key = (answer.kind, answer.node_rank)
+            self.answers.setdefault(key, Answers()).add(answer)
+
+    def given_answers(self) -> tuple[Answer, ...]:
+        """Each different answer of each node, when it was first given."""
+        return tuple(
+            Answer(kind, node_rank, at_s, said)
+            for (kind, node_rank), answers in self.answers.items()
+            for said, at_s in answers.first.items()
+        )
 
     def finish(self) -> None:
         """Say that no more lines will come."""

@@ -93,6 +93,7 @@ def node_from_inspect(inspected: Json) -> ObservedNode:
         entrypoint=tuple(inspected["Config"].get("Entrypoint") or ()),
         oddities=_oddities(inspected),
         health=node_health(state),
+        address=_address(inspected),
     )
 
 
@@ -167,6 +168,12 @@ def _networks(inspected: Json) -> dict[str, Json]:
 def _network_id(inspected: Json) -> str | None:
     ids = [each.get("NetworkID", "") for each in _networks(inspected).values()]
     return ids[0] if len(ids) == 1 and ids[0] else None
+
+
+def _address(inspected: Json) -> str:
+    """Its address on its network, which this machine reaches where Docker runs on it."""
+    addresses = (str(each.get("IPAddress") or "") for each in _networks(inspected).values())
+    return next((address for address in addresses if address), "")
 
 
 def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:

@@ -118,6 +118,7 @@ def _observe_recorded(folder: NodeFolder, record: NodeRecord) -> ObservedNode:
         error=_error(status, end),
         run_dir=record.identity.run_dir,
         restart_count=record.identity.restart_count,
+        address="127.0.0.1",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.playbook.rules.base import Rule, Site
-from orchestrator.playbook.rules.checks import CHECKS_ONCE, REFERENCE, THROUGHPUT
+from orchestrator.playbook.rules.checks import ASKED_NODE, CHECKS_ONCE, REFERENCE, THROUGHPUT
 from orchestrator.playbook.rules.confinement import (
     STRICT_IMAGE,
     STRICT_NETWORK,
@@ -44,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     CHECKS_ONCE,
     THROUGHPUT,
     REFERENCE,
+    ASKED_NODE,
     STRICT_IMAGE,
     STRICT_NETWORK,
     STRICT_TMP,

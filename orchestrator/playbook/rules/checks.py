@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.playbook.health import Loss, Throughput
+from orchestrator.playbook.health import Http, Loss, Tcp, Throughput
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.rules.base import Rule, Site, lists_of_mounts
 from orchestrator.playbook.tree import Also, Complaint
@@ -41,6 +41,16 @@ def _reference(playbook: Playbook, _: Site) -> Iterator[Complaint]:
                 yield Complaint(("health_checks", index, "loss", "matches"), what, fix, also=also)
 
 
+def _asked_node(playbook: Playbook, _: Site) -> Iterator[Complaint]:
+    last = playbook.ranks.nodes - 1
+    for index, check in enumerate(playbook.health_checks):
+        if isinstance(check, Http | Tcp) and check.node is not None and check.node > last:
+            what = f"there is no node {check.node}"
+            fix = f"the last one is {last}; leave it out to ask every node"
+            yield Complaint(("health_checks", index, check.kind, "node"), what, fix)
+
+
+ASKED_NODE = Rule(_asked_node, reads=(("ranks", "nodes"),))
 CHECKS_ONCE = Rule(_checks_once)
 REFERENCE = Rule(_reference, reads=(("ranks", "mounts"),))
 THROUGHPUT = Rule(_throughput)

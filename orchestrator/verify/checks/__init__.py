@@ -12,6 +12,7 @@ from orchestrator.verify.checks.evaluation import JUDGES, evaluate
 from orchestrator.verify.checks.joined import check_joined
 from orchestrator.verify.checks.loss import check_loss
 from orchestrator.verify.checks.parameters import check_parameters_in_sync
+from orchestrator.verify.checks.ports import check_port
 from orchestrator.verify.checks.run import Run
 from orchestrator.verify.checks.speed import check_skew, check_throughput
 from orchestrator.verify.checks.steps import check_progress, check_training
@@ -30,6 +31,7 @@ __all__ = [
     "check_joined",
     "check_loss",
     "check_parameters_in_sync",
+    "check_port",
     "check_progress",
     "check_skew",
     "check_throughput",

@@ -9,11 +9,13 @@ from orchestrator.playbook.health import (
     Completed,
     Consistent,
     ContainerHealth,
+    Http,
     Joined,
     Loss,
     ParametersInSync,
     Progress,
     Skew,
+    Tcp,
     Throughput,
     Training,
 )
@@ -24,6 +26,7 @@ from orchestrator.verify.checks.container import check_container
 from orchestrator.verify.checks.joined import check_joined
 from orchestrator.verify.checks.loss import check_loss
 from orchestrator.verify.checks.parameters import check_parameters_in_sync
+from orchestrator.verify.checks.ports import check_port
 from orchestrator.verify.checks.run import Run
 from orchestrator.verify.checks.speed import check_skew, check_throughput
 from orchestrator.verify.checks.steps import check_progress, check_training
@@ -42,6 +45,8 @@ JUDGES: Mapping[type[Check], Judge] = {
     Throughput: check_throughput,
     Skew: check_skew,
     ContainerHealth: check_container,
+    Http: check_port,
+    Tcp: check_port,
     Completed: check_completed,
 }
 

@@ -340,6 +340,22 @@ APPENDED: dict[str, list[str]] = {
         "7:33: health_checks[0].loss.matches: expected nothing or single-process, "
         "found the text 'two-processes'; write nothing or single-process"
     ],
+    "health_checks: [http]": ["7:17: health_checks[0].http.port: missing; add port: 8000"],
+    "health_checks: [http: {port: 80, path: health}]": [
+        "7:40: health_checks[0].http.path: the text 'health' is not the path of a page; begin "
+        "with / and use no spaces, such as /health"
+    ],
+    "health_checks: [consistent: {except: [A-B]}]": [
+        "7:39: health_checks[0].consistent.except[0]: the text 'A-B' is not the name of a "
+        "variable or a pattern of them; use letters, digits, _ * and ?, the first one no digit"
+    ],
+    "health_checks: [tcp: {port: 0}]": [
+        "7:29: health_checks[0].tcp.port: the number 0 is below 1; use at least 1"
+    ],
+    "health_checks: [tcp: {port: 80, node: 7}]": [
+        "7:39: health_checks[0].tcp.node: there is no node 7; the last one is 1; leave it out to "
+        "ask every node"
+    ],
     "health_checks: [skew: {ratio: 1}]": [
         "7:31: health_checks[0].skew.ratio: the number 1 is not above 1; use more than 1"
     ],
