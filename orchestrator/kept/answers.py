@@ -33,9 +33,9 @@ def _answer(kept: Any) -> Answer | None:
         case {
             "kind": str(kind),
             "node_rank": int(node_rank),
-            "at_s": float() | int() as at_s,
+            "at_s": float(at_s),
             "said": str(said),
         }:
-            return Answer(kind, node_rank, float(at_s), said)
+            return Answer(kind, node_rank, at_s, said)
         case _:
             return None
