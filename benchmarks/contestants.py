@@ -15,6 +15,9 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 ORCHESTRATE, SCRIPT, COMPOSE = "orchestrate", "shell script", "docker compose"
 
+VALIDATE = "orchestrate validate"
+"""All that apply does before it asks the engine anything."""
+
 PROJECTS: Mapping[str, str] = {
     ORCHESTRATE: "bench-orchestrate",
     SCRIPT: "bench-script",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.contestants import COMPOSE
+from benchmarks.contestants import COMPOSE, ORCHESTRATE, SCRIPT, VALIDATE
 from benchmarks.figures import BASELINES, Figure, Operation, Spread
 from benchmarks.machine import Machine
 from benchmarks.targets import Verdict, verdicts
@@ -60,10 +60,13 @@ the same round, with their extremes in brackets.
 """
 
 
-SMALLEST = """
-Two nodes show the start of a Python program above all: loading it and the playbook takes
-the time of `orchestrate validate` (below, under Start-up), which is more than half of all
-that the script needs for two nodes, and does not grow with them.
+WHOSE = """\
+## Whose time it is
+
+Two nodes show the start of a Python program above all. Loading it and the playbook takes the
+time of `orchestrate validate`, {start} s, which no shell script has and which does not grow
+with the nodes. What is left of the medians, against all that the script takes:
+
 """
 
 BUSY = """
@@ -88,6 +91,7 @@ def document(run: Run, figures: Sequence[Figure]) -> str:
         PREAMBLE.format(command=run.command, rounds=run.rounds),
         _machine_section(run.machine),
         _targets_section(verdicts(figures)),
+        _start_section(figures),
         *(
             _operation_section(run, operation, [f for f in figures if f.operation is operation])
             for operation in Operation
@@ -122,7 +126,25 @@ def _targets_section(judged: Sequence[Verdict]) -> str:
         )
         for each in judged
     ]
-    return "## Targets\n\n" + table(("target", "of", "nodes", "measured", "met"), rows) + SMALLEST
+    return "## Targets\n\n" + table(("target", "of", "nodes", "measured", "met"), rows)
+
+
+def _start_section(figures: Sequence[Figure]) -> str:
+    """What of each time is the start's; empty where it was not measured."""
+    medians = {(each.operation, each.num_nodes, each.contestant): each.spread.median
+               for each in figures}  # fmt: skip
+    start = medians.get((Operation.STARTUP, 0, VALIDATE))
+    if start is None:
+        return ""
+    rows = [
+        (operation, str(nodes), _number(whole), _number(whole - start), _number(base),
+         _number((whole - start) / base))
+        for (operation, nodes, name), whole in medians.items()
+        if name == ORCHESTRATE and operation in {Operation.CREATE, Operation.JOIN}
+        and (base := medians.get((operation, nodes, SCRIPT)))
+    ]  # fmt: skip
+    headings = ("operation", "nodes", "whole s", "without start s", "script s", "ratio")
+    return WHOSE.format(start=_number(start)) + table(headings, rows) if rows else ""
 
 
 def _operation_section(run: Run, operation: Operation, figures: Sequence[Figure]) -> str:

@@ -17,6 +17,7 @@ from benchmarks.contestants import (
     COMPOSE,
     ORCHESTRATE,
     PROJECTS,
+    VALIDATE,
     Argv,
     Contestant,
     destroy_of,
@@ -168,7 +169,7 @@ def startup_samples(session: Session) -> Iterator[Sample]:
     commands: tuple[tuple[str, Argv], ...] = (
         ("python -c pass", (sys.executable, "-c", "pass")),
         ("orchestrate --help", (session.program, "--help")),
-        ("orchestrate validate", (session.program, "validate", file)),
+        (VALIDATE, (session.program, "validate", file)),
     )
     for number in range(-1, session.rounds):
         for name, argv in commands:

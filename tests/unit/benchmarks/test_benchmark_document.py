@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.contestants import ORCHESTRATE, SCRIPT
+from benchmarks.contestants import ORCHESTRATE, SCRIPT, VALIDATE
 from benchmarks.document import Run, document
 from benchmarks.figures import Figure, Operation, Sample, Spread, summarise
 from benchmarks.machine import Machine
@@ -108,4 +108,26 @@ def test_start_up_speaks_of_no_nodes() -> None:
         "| contestant | median s | min to max s |",
         "| --- | --- | --- |",
         "| orchestrate --help | 0.25 | 0.25 to 0.25 |",
+    ]
+
+
+def test_what_is_left_of_a_time_without_the_start() -> None:
+    figures = summarise(
+        [
+            Sample(Operation.CREATE, 2, ORCHESTRATE, 0, 0.75),
+            Sample(Operation.CREATE, 2, SCRIPT, 0, 0.5),
+            Sample(Operation.CREATE, 16, ORCHESTRATE, 0, 3.25),
+            Sample(Operation.CREATE, 16, SCRIPT, 0, 4.0),
+            Sample(Operation.DESTROY, 2, ORCHESTRATE, 0, 0.5),
+            Sample(Operation.DESTROY, 2, SCRIPT, 0, 0.5),
+            Sample(Operation.STARTUP, 0, VALIDATE, 0, 0.25),
+        ]
+    )
+    text = document(Run(MACHINE, "python -m benchmarks", 1, with_compose=False), figures)
+    assert "`orchestrate validate`, 0.25 s, which" in text
+    assert sections(text)["Whose time it is"] == [
+        "| operation | nodes | whole s | without start s | script s | ratio |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| create | 2 | 0.75 | 0.50 | 0.50 | 1.00 |",
+        "| create | 16 | 3.25 | 3.00 | 4.00 | 0.75 |",
     ]
