@@ -7,6 +7,7 @@ only the texts of the logs tell, and who is silent while others wait.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from orchestrator.state.observed import ObservedNode
 from orchestrator.verify.checks.run import Run
@@ -127,7 +128,10 @@ def _never_came(run: Run, others: tuple[Suspect, ...]) -> Iterator[Suspect]:
         if node.has_finished_well:
             yield _left(run, rank, node, has_probe=has_probe)
         elif node.is_active and has_probe:
-            yield from _by_phase(run, rank, facts)
+            # While one has left, the others may well be on their way yet.
+            someone_left = any(node.has_finished_well for node in run.nodes)
+            suspect = _by_phase(run, rank, facts)
+            yield replace(suspect, weight=Weight.SECONDARY) if someone_left else suspect
         elif node.is_active and waiting and node.node_rank not in waiting:
             yield _silent(run, rank, node)
 
@@ -148,13 +152,13 @@ def _left(run: Run, rank: int, node: ObservedNode, *, has_probe: bool) -> Suspec
     )
 
 
-def _by_phase(run: Run, rank: int, facts: RankFacts) -> Iterator[Suspect]:
+def _by_phase(run: Run, rank: int, facts: RankFacts) -> Suspect:
     phase, node_rank = facts.phase, run.node_of(rank)
     so_far = f"it got as far as: {phase.value}" if phase else "not even Python was seen to start"
     waited_s = run.now_s - run.started_at_s
     at_s = facts.phases.get(phase, run.started_at_s) if phase else run.started_at_s
     if phase is None or _ORDER.index(phase) < _ORDER.index(Phase.RENDEZVOUS):
-        yield Suspect(
+        return Suspect(
             "never-init",
             Weight.LIKELY,
             run.started_at_s,
@@ -165,9 +169,8 @@ def _by_phase(run: Run, rank: int, facts: RankFacts) -> Iterator[Suspect]:
             "call it on every rank, or see what it does instead",
             stack_lines(run, rank),
         )
-        return
     is_behind = _ORDER.index(phase) < _furthest(run)
-    yield Suspect(
+    return Suspect(
         "behind-others" if is_behind else "waits-to-join",
         Weight.LIKELY if is_behind else Weight.SECONDARY,
         at_s,

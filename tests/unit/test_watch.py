@@ -334,6 +334,18 @@ def test_stacks_that_do_not_come_are_not_waited_for_long() -> None:
     assert judgement.diagnosis.brief == "ranks 0 and 1 each made no step after it joined"
 
 
+def test_where_a_node_has_left_no_stacks_are_waited_for() -> None:
+    scripts = {
+        0: Script(((0.5, of_probe(0, "interpreter_started")),)),
+        1: Script(((0.5, of_probe(1, "interpreter_started")),), 2.0),
+    }
+    post = Post(scripts, (Joined(), Completed()))
+    judgement = post.watch()
+    assert judgement.diagnosis is not None
+    assert judgement.diagnosis.cause == "left-before-join"
+    assert judgement.run.now_s - START_S < 2.0 + POLL_S + LAST_WORDS_S
+
+
 def test_without_the_probe_no_stacks_are_waited_for() -> None:
     post = Post(both(), (Joined(), Progress(every_s=5.0), Completed()))
     judgement = post.watch()
