@@ -35,7 +35,7 @@ def this_machine() -> Machine:
     return Machine(
         date=time.strftime("%Y-%m-%d", time.gmtime()),
         cores=os.cpu_count() or 1,
-        cpu=_cpu_model(Path("/proc/cpuinfo").read_text(encoding="utf-8")),
+        cpu=cpu_model(),
         memory_gib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3,
         kernel=platform.release(),
         docker=_docker(),
@@ -55,8 +55,9 @@ def _docker() -> str:
     return ", ".join(parts)
 
 
-def _cpu_model(cpuinfo: str) -> str:
-    for line in cpuinfo.splitlines():
+def cpu_model() -> str:
+    """What the kernel calls the processor."""
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "model name":
             return value.strip()

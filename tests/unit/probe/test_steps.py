@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -76,25 +75,33 @@ def test_more_steps_than_a_record_holds_keep_the_latest_durations(
 ) -> None:
     counting, recorder = _counting(monkeypatch)
     clock = iter(number / 10_000 for number in range(1, 2000))
-    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(steps, "perf_counter", lambda: next(clock))
     for _ in range(500):
         counting.stepped(recorder, (), {})
-    counting.flush()
+    counting.flush(1.0)
     assert len(recorder.frames) == 2
     told = json.loads(recorder.frames[1][1:])
     assert (told["step"], told["times_s"]) == (500, [0.0001] * steps.MAX_BATCH)
     assert len(told["busy_s"]) == steps.MAX_BATCH
 
 
-def test_time_at_work_is_no_more_than_the_step_took(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("worked_s", "busy_s"), [(0.75, [0.5, 0.25]), (9.0, [2.0, 1.0])])
+def test_time_at_work_is_shared_out_and_no_more_than_the_steps_took(
+    monkeypatch: pytest.MonkeyPatch, worked_s: float, busy_s: list[float]
+) -> None:
     counting, recorder = _counting(monkeypatch)
-    clock = iter([1.0, 3.0])
-    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
-    busy = iter([0.0, 0.5])
-    monkeypatch.setattr(steps.Work, "since_last", lambda _self: next(busy))
-    counting.stepped(recorder, (), {})
-    counting.stepped(recorder, (), {})
-    assert b'"times_s":[2.0],"busy_s":[0.5]' in recorder.frames[-1]
+    clock = iter([1.0, 1.01, 3.01, 4.01])
+    monkeypatch.setattr(steps, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(steps, "EVERY_S", 10.0)
+    worked = iter([0.0, 0.0, worked_s])
+    monkeypatch.setattr(steps.Work, "since_last", lambda _self: next(worked))
+    for number in range(4):
+        counting.stepped(recorder, (), {})
+        if number == 1:
+            counting.flush(1.0)
+    counting.flush(1.0)
+    told = json.loads(recorder.frames[-1][1:])
+    assert (told["step"], told["times_s"], told["busy_s"]) == (4, [2.0, 1.0], busy_s)
 
 
 def test_checksums_are_taken_at_few_steps() -> None:
@@ -102,11 +109,30 @@ def test_checksums_are_taken_at_few_steps() -> None:
     assert due == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 
 
-def test_work_is_what_the_thread_did(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_is_what_the_thread_did_that_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     work = steps.Work()
-    work.since_last()
+    work.follow()
     used: Any = iter([10.0, 10.25])
-    monkeypatch.setattr(time, "thread_time", lambda: next(used))
+    monkeypatch.setattr(steps, "clock_gettime", lambda _clock: next(used))
     monkeypatch.setattr(steps.Work, "_in_line_s", lambda _self: 1.0)
     work.since_last()
     assert work.since_last() == 0.25
+
+
+def test_steps_that_are_counted_while_others_are_reported_are_not_lost() -> None:
+    """The stepping thread goes on while another one flushes, as fast as both can."""
+    script = """
+import sys, threading, torch.optim as optim
+sys.setswitchinterval(1e-6)
+optimizer, hooks = optim.Optimizer(), optim.optimizer._hooks
+flush = hooks[0].__self__.flush
+over = threading.Event()
+def flushing():
+    while not over.is_set(): flush(0.0)
+threading.Thread(target=flushing).start()
+for _ in range(30_000): optimizer.step()
+over.set()
+"""
+    outcome = run("-c", script, env=ALONE)
+    assert outcome.seen == (0, "", "")
+    assert outcome.channel.of("process_ended")[0]["steps"] == 30_000

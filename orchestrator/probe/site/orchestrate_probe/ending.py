@@ -55,6 +55,7 @@ class _Ending:
     @guarded("end")
     def finish(self) -> None:
         """Say how it ends, and see what was said on its way."""
+        self._reporter.catch_up(DRAIN_S)
         self._report_failure()
         if not self._has_failed:
             self._reporter.send("process_ended", steps=self._reporter.num_steps)

@@ -37,7 +37,7 @@ class Reporter:
         num_steps: training steps that were counted.
         progressed_s: when an optimizer stepped last, by `time.perf_counter`.
         joined_s: when the process group was there, by the same clock.
-        flush: sends what is held back; called before any other record goes out.
+        flush: counts and sends the steps that are held back.
         watch: begins to look out for stalls; may be called more than once.
         on_threading: is to be told of the module once it is loaded.
     """
@@ -54,7 +54,7 @@ class Reporter:
         self.num_steps = 0
         self.progressed_s = 0.0
         self.joined_s = 0.0
-        self.flush: Callable[[], None] | None = None
+        self.flush: Callable[[float], None] | None = None
         self.watch: Callable[[], None] | None = None
         self.on_threading: Callable[[ModuleType], None] | None = None
         self._num_dropped = 0
@@ -66,12 +66,17 @@ class Reporter:
         """Send one record, if this process speaks at all."""
         if not self.speaks:
             return
-        if self.flush is not None and event != "step":
-            self.flush()
+        if event != "step":
+            self.catch_up()
         if self.channel.num_dropped > self._num_dropped:
             self._num_dropped = self.channel.num_dropped
             self._write("probe_fault", where="channel", error=f"{self._num_dropped} records lost")
         self._write(event, **fields)
+
+    def catch_up(self, wait_s: float = 0.0) -> None:
+        """Count and send what is held back."""
+        if self.flush is not None:
+            self.flush(wait_s)
 
     def _write(self, event: str, **fields: Any) -> None:
         head = {

@@ -84,13 +84,12 @@ class Watch:
     def _watch(self, wake: LockType) -> None:
         nap_s = 0.0
         while not wake.acquire(timeout=nap_s):
+            self._reporter.catch_up()
             now_s = time.perf_counter()
             since_s, deadline_s = self._deadline()
             if now_s >= deadline_s:
                 self._report(since_s, now_s)
                 deadline_s = float("inf")
-            elif self._reporter.flush is not None:
-                self._reporter.flush()
             nap_s = min(NAP_S, max(deadline_s - now_s, 0.001))
             self._push_timer(deadline_s - now_s)
 

@@ -8,8 +8,8 @@ iteration; where one of several steps more often than the others, its steps are 
 from __future__ import annotations
 
 import os
-import time
 from _thread import allocate_lock, get_ident
+from time import clock_gettime, perf_counter, pthread_getcpuclockid
 
 from . import parameters
 from .channel import moved_up
@@ -26,7 +26,8 @@ ENV_CHECKSUM = "ORCHESTRATE_PROBE_CHECKSUM"
 EVERY_S = 0.1
 """Records come no faster than this; what is between is summed up."""
 
-MAX_BATCH = 100
+MAX_BATCH = 50
+"""Of the steps of one record, so many of the latest have their duration told."""
 MAX_OPTIMIZERS = 100_000
 
 
@@ -35,49 +36,59 @@ def hook(optimizer: ModuleType, reporter: Reporter) -> None:
     register = getattr(optimizer, "register_optimizer_step_post_hook", None)  # from torch 2.1 on
     if register is None:
         raise RuntimeError("this torch has no hook for all optimizers: steps are not seen")
-    steps = Steps(reporter)
-    steps.sums_up = os.environ.get(ENV_CHECKSUM) == "1"
-    register(steps.stepped)
+    register(Steps(reporter, sums_up=os.environ.get(ENV_CHECKSUM) == "1").stepped)
 
 
 class Steps:
-    """Counts steps, and reports them in batches."""
+    """Counts steps, and reports them in batches.
 
-    def __init__(self, reporter: Reporter) -> None:
+    The stepping thread appends to `_stamps`, whoever flushes takes from its front: a list's
+    own operations are whole, so the two need no lock between them.
+    """
+
+    def __init__(self, reporter: Reporter, *, sums_up: bool = False) -> None:
         self._reporter = reporter
-        self._lock = allocate_lock()
-        self._work = Work()
-        self.sums_up = False  # whether checksums over the parameters are wanted
+        self._sums_up = sums_up
         self._reset()
         reporter.flush = self.flush
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
+        self._only = -1  # the one optimizer of this iteration so far
         self._seen: set[int] = set()
-        self._batch: list[tuple[float, float]] = []  # how long each step took, and was busy
-        self._last_s = 0.0  # when the last step was counted
-        self._reported_s = float("-inf")
-        self._num_reported = 0
+        self._stamps: list[float] = []  # when steps were counted that are not reported yet
+        self._due_s = 0.0  # from when on a step is reported at once
+        self._last_s = 0.0  # the latest step that was reported
+        self._work = Work()
         self._lock = allocate_lock()
 
-    @guarded("step")
     def stepped(self, optimizer: Any, _args: Any, _kwargs: Any) -> None:
-        """Take note that an optimizer has stepped. This is all that a step costs."""
-        now_s = time.perf_counter()
-        self._reporter.progressed_s = now_s
-        if self._seen and id(optimizer) not in self._seen and len(self._seen) < MAX_OPTIMIZERS:
-            self._seen.add(id(optimizer))
-            return
-        self._seen = {id(optimizer)}
-        with self._lock:
-            self._count(now_s)
-        if now_s - self._reported_s >= EVERY_S:
-            self.flush()
-        if self.sums_up and parameters.is_due(self._reporter.num_steps):
-            self._sum_up(optimizer)
+        """Take note that an optimizer has stepped. Mostly these lines are all that it costs."""
+        now_s = perf_counter()
+        if id(optimizer) == self._only and now_s < self._due_s:
+            self._stamps.append(now_s)
+        else:
+            self._look_closer(optimizer, now_s)
 
     # torch.compile reads hooks as part of what it compiles, and warns of clocks in there.
     stepped._torchdynamo_disable = True  # type: ignore[attr-defined]
+
+    @guarded("step")
+    def _look_closer(self, optimizer: Any, now_s: float) -> None:
+        ident = id(optimizer)
+        if self._seen and ident not in self._seen and len(self._seen) < MAX_OPTIMIZERS:
+            self._seen.add(ident)
+            self._only = -1
+            self._reporter.progressed_s = now_s
+            return
+        self._seen, self._only = {ident}, ident
+        self._stamps.append(now_s)
+        self._work.follow()
+        if now_s >= self._due_s:
+            self.flush(0.0)
+            self._due_s = 0.0 if self._sums_up else now_s + EVERY_S
+        if self._sums_up and parameters.is_due(self._reporter.num_steps):
+            self._sum_up(optimizer)
 
     @guarded("checksum")
     def _sum_up(self, optimizer: Any) -> None:
@@ -87,52 +98,56 @@ class Steps:
             fields = {"checksum": checksum, "num_parameters": num_parameters}
             reporter.send("parameters", step=reporter.num_steps, **fields)
 
-    def _count(self, now_s: float) -> None:
-        self._reporter.num_steps += 1
-        busy_s = self._work.since_last()
-        if self._last_s:
-            took_s = now_s - self._last_s
-            del self._batch[: max(len(self._batch) - MAX_BATCH + 1, 0)]
-            self._batch.append((round(took_s, 6), round(min(busy_s, took_s), 6)))
-        self._last_s = now_s
+    def flush(self, wait_s: float) -> None:
+        """Report what was counted since the last time. The watch's thread does so as well.
 
-    def flush(self) -> None:
-        """Report what was counted since the last time. The watch's thread does so as well."""
-        if not self._lock.acquire(False):
-            return
-        try:
-            step, batch = self._reporter.num_steps, self._batch
-            if step == self._num_reported or self._reporter.rank is None:
-                return
-            self._num_reported, self._reported_s, self._batch = step, self._last_s, []
-        finally:
-            self._lock.release()
-        times_s, busy_s = [took for took, _ in batch], [busy for _, busy in batch]
-        self._reporter.send("step", step=step, times_s=times_s, busy_s=busy_s)
+        Whoever finds the other one at it leaves it to that, or waits for it so long.
+        """
+        if self._stamps and self._lock.acquire(wait_s > 0, wait_s or -1):
+            try:
+                self._report()
+            finally:
+                self._lock.release()
+
+    def _report(self) -> None:
+        stamps = self._stamps[:]
+        del self._stamps[: len(stamps)]
+        before_s, self._last_s = self._last_s, stamps[-1]
+        reporter = self._reporter
+        reporter.num_steps += len(stamps)
+        reporter.progressed_s = stamps[-1]
+        share = self._work.since_last() / (stamps[-1] - before_s)
+        ends = [before_s, *stamps] if before_s else stamps  # how long the first took is not known
+        times_s = [end - begin for begin, end in zip(ends, ends[1:])][-MAX_BATCH:]
+        if reporter.rank is not None:
+            reporter.send(
+                "step",
+                step=reporter.num_steps,
+                times_s=[round(each, 6) for each in times_s],
+                busy_s=[round(each * min(share, 1.0), 6) for each in times_s],
+            )
 
 
 class Work:
     """How long the thread that steps has been at work, or in line for a processor.
 
     A thread that a limit on the node's processors holds back is in line, for which the
-    kernel keeps an account (`schedstat`); one that waits for its peers is not.
+    kernel keeps an account (`schedstat`); one that waits for its peers is not. It is asked
+    once a record, and what it says shared out among the steps of that record.
     """
 
     def __init__(self) -> None:
         self._thread = 0
+        self._clock = 0
         self._file = -1
         self._last_s = 0.0
 
-    def since_last(self) -> float:
-        """Seconds since this was last asked; of no use the first time."""
-        if self._thread != get_ident():
-            self._open()
-        total_s = time.thread_time() + self._in_line_s()
-        passed_s, self._last_s = total_s - self._last_s, total_s
-        return max(passed_s, 0.0)
-
-    def _open(self) -> None:
+    def follow(self) -> None:
+        """Look at this thread from now on."""
+        if self._thread == get_ident():
+            return
         self._thread = get_ident()
+        self._clock = pthread_getcpuclockid(self._thread)
         if self._file >= 0:
             os.close(self._file)
         try:
@@ -140,6 +155,12 @@ class Work:
         except OSError:  # a kernel that keeps none
             self._file = -1
 
+    def since_last(self) -> float:
+        """Seconds since this was last asked, from whatever thread; of no use the first time."""
+        total_s = clock_gettime(self._clock) + self._in_line_s()
+        passed_s, self._last_s = total_s - self._last_s, total_s
+        return max(passed_s, 0.0)
+
     def _in_line_s(self) -> float:
-        # The first field, time at work, lags by a tick of the kernel; thread_time does not.
+        # The first field, time at work, lags by a tick of the kernel; the clock does not.
         return int(os.pread(self._file, 100, 0).split()[1]) / 1e9 if self._file >= 0 else 0.0
