@@ -106,7 +106,14 @@ CASES = (
         ("interface-unknown",),
     ),
     Case("paused", "node 1 is paused while it trains", ("paused",), script="steady", pause=1),
+    Case("variable_missing", "node 1 clears RANK from its environment", ("variable-missing",)),
     Case("model_shapes", "node 1 builds a model of other shapes", ("model-shapes-differ",)),
+    Case(
+        "model_parameters",
+        "node 1 builds a model of more parameters",
+        ("model-parameters-differ",),
+        EITHER,
+    ),
     Case(
         "torch_versions",
         "node 1 says it has another torch, and its collective differs",
