@@ -13,6 +13,7 @@ from orchestrator.state.observed import NodeStatus, ObservedNetwork, ObservedNod
 from orchestrator.state.spec import (
     CHANGEABLE,
     Confinement,
+    HealthCommand,
     Limits,
     Mount,
     NodeSpec,
@@ -67,6 +68,7 @@ OTHERS: dict[str, object] = {
     "workdir": "/",
     "gpus": ("GPU-a",),
     "probe": True,
+    "health": HealthCommand("true"),
 }
 NONE_ALLOWED = ("image", "user", "network", "confinement", "workdir")
 MOUNT_OTHERS: dict[str, object] = {"source": "/s", "target": "/t", "read_only": False}

@@ -39,6 +39,7 @@ def test_a_container_is_the_same_node_on_every_engine(engine: str, name: str) ->
     assert node_from_inspect(found) == replace(
         known,
         id=found["Id"],
+        created_at_s=parse_time(found["Created"]),
         started_at_s=parse_time(state["StartedAt"]),
         finished_at_s=parse_time(state["FinishedAt"]),
         # What the image and the network say of themselves, so that neither is a difference.
