@@ -24,6 +24,9 @@ from orchestrator.verify.words import Heard
 EXCEPTION = "exception"
 """The signature of any error of Python: it says what, not why."""
 
+LAST_WORDS_S = 30.0
+"""Lines that a node wrote so long before its last one did not end it."""
+
 AGAINST_WHAT_WAS_GIVEN = frozenset({"world-size", "master-changed"})
 """What a rank says that contradicts the environment its node was given."""
 
@@ -243,8 +246,11 @@ def _best_of_rank(said: Sequence[Suspect]) -> Suspect:
 
 
 def _words(spec: NodeSpec, run: Run) -> Iterator[Suspect]:
-    for heard in run.facts.nodes[spec.node_rank].words:
-        yield from _of_line(heard, spec, run)
+    """What a node that has ended said of its end; an error that it got over is none of that."""
+    said = run.facts.nodes[spec.node_rank]
+    for heard in said.words:
+        if heard.at_s >= (said.spoke_at_s or 0.0) - LAST_WORDS_S:
+            yield from _of_line(heard, spec, run)
     yield from _failed_ranks(spec, run)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.verify.signatures import Reading, read_text
 
-MAX_OF_EACH = 3
-"""Lines kept of one signature: the first ones tell why, the rest that it went on."""
+FIRST_OF_EACH = 2
+LAST_OF_EACH = 2
+"""Lines kept of one signature: the first ones may tell why, the last ones how it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +23,30 @@ class Heard:
 
 
 @dataclass
+class _Said:
+    """The first and the last few lines of one signature."""
+
+    first: list[Heard] = field(default_factory=list)
+    last: deque[Heard] = field(default_factory=lambda: deque(maxlen=LAST_OF_EACH))
+
+    def add(self, heard: Heard) -> None:
+        (self.first if len(self.first) < FIRST_OF_EACH else self.last).append(heard)
+
+
+@dataclass
 class Words:
     """What a node has said of trouble: bounded by the table, however much it says."""
 
-    _heard: dict[str, list[Heard]] = field(default_factory=dict)
+    _said: dict[str, _Said] = field(default_factory=dict)
 
     def add(self, at_s: float, text: str) -> None:
         """Note a line, if it says something."""
         reading = read_text(text)
-        if reading is None:
-            return
-        said = self._heard.setdefault(reading.signature.id, [])
-        if len(said) < MAX_OF_EACH:
-            said.append(Heard(at_s, text.strip(), reading))
+        if reading is not None:
+            said = self._said.setdefault(reading.signature.id, _Said())
+            said.add(Heard(at_s, text.strip(), reading))
 
     def __iter__(self) -> Iterator[Heard]:
         """All that is kept, the earliest first."""
-        kept = (heard for said in self._heard.values() for heard in said)
+        kept = (heard for said in self._said.values() for heard in (*said.first, *said.last))
         return iter(sorted(kept, key=lambda heard: heard.at_s))

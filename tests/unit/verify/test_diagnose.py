@@ -147,6 +147,20 @@ def test_an_error_is_told_with_the_place_of_the_users_own_code() -> None:
     )
 
 
+def test_an_error_that_the_node_got_over_long_before_is_not_what_ended_it() -> None:
+    story = Story()
+    for number in range(9):
+        story.say(1, 1.0 + number, f"OSError: download failed, try {number}")
+    story.say(1, 60.0, "OSError: the disk is gone")
+    story.say(1, 60.1, "bye")
+    story.end(1, 1, 60.2)
+    assert diagnosed(story, 61.0).brief == ("rank 1 (pair-node-1) raised OSError: the disk is gone")
+    story.say(1, 120.0, "giving up")
+    assert diagnosed(story, 121.0).brief == (
+        "rank 1 (pair-node-1) exited with code 1: last line `giving up`"
+    )
+
+
 # -- which of several --------------------------------------------------------------
 
 
