@@ -70,6 +70,10 @@ __all__ = [
 ]
 
 
+LATE_CALLS = 9
+"""As many calls of a killed run may be under way: a network and eight nodes at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an apply ended. `judgement` is None where nothing was waited for.
@@ -132,13 +136,7 @@ def _apply(request: Request, keeper: RunKeeper) -> tuple[Plan, Followed | None]:
     if _run_reference(request, decision, keeper.tell):
         # The image may have been made for it: looked at anew, and no plan kept knows of that.
         decision = decide(replace(request, expected=None), desired)
-    try:
-        _carry_out(request, decision, keeper)
-    except NameTaken:
-        # A call of a run that was killed may still have been under way, and what it made
-        # have appeared since we looked. Where it is not ours, deciding says so.
-        decision = decide(request, desired)
-        _carry_out(request, decision, keeper)
+    decision = _carry_out_in_the_end(request, decision, keeper)
     if not decision.plan.is_empty:
         _require_arrival(request, decision.desired)
     if decision.judgement is not None:
@@ -149,6 +147,26 @@ def _apply(request: Request, keeper: RunKeeper) -> tuple[Plan, Followed | None]:
     if request.detach:
         return decision.plan, None
     return decision.plan, _follow(request, decision.desired, keeper)
+
+
+def _carry_out_in_the_end(request: Request, decision: Decision, keeper: RunKeeper) -> Decision:
+    """Carry out the plan, or what becomes of it while calls of a killed run still arrive.
+
+    What such a call makes appears after we looked, and bears a name that we need. Where it is
+    not ours, deciding says so.
+
+    Raises:
+        NameTaken: what is in the way cannot be seen, or there is no end of it.
+    """
+    for late in range(LATE_CALLS + 1):
+        try:
+            _carry_out(request, decision, keeper)
+            break
+        except NameTaken:
+            seen, decision = decision.observed, decide(request, decision.desired)
+            if late == LATE_CALLS or (late and decision.observed == seen):
+                raise
+    return decision
 
 
 def plan(request: Request) -> Decision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from orchestrator.lock import project_lock
 from orchestrator.playbook.loader import load
 from orchestrator.run import apply, desired_state, new_run_id, plan, query_for, verify
 from orchestrator.state.desired import NetworkSpec, ProbeOrders, RunIdentity
+from orchestrator.state.spec import NodeSpec
 from tests.unit.fake_engine import LOCAL_LIKE, MUTATING, FakeEngine, Script, joined
 from tests.unit.fakes import told
 from tests.unit.workbench import PLAYBOOK, Bench, bench, results
@@ -180,6 +182,27 @@ def test_what_a_killed_run_made_late_is_taken_over(bench: Bench) -> None:
         "+ start node pair-node-1  (not there yet)",
     ]
     assert len(bench.engine.world.nodes) == 2
+
+
+class VeryLateEngine(FakeEngine):
+    """On it, the nodes that a killed run asked for appear one by one, when we ask for them."""
+
+    def start_nodes(
+        self, nodes: Sequence[NodeSpec], identity: RunIdentity, on_started: Callable[[str], None]
+    ) -> None:
+        late = [node for node in nodes if f"made {node.name}" not in self.journal]
+        if late:
+            self.journal.append(f"made {late[0].name}")
+            super().start_nodes(late[:1], replace(identity, run_id="killed"), lambda _: None)
+            raise NameTaken(f"the container name {late[0].name} is already in use")
+        super().start_nodes(nodes, identity, on_started)
+
+
+def test_a_killed_run_whose_nodes_come_one_by_one_is_taken_over(bench: Bench) -> None:
+    bench.engine = VeryLateEngine(bench.engine.world, scripts=bench.engine.scripts)
+    outcome = bench.apply(detach=True)
+    assert len(outcome.plan.start_nodes) == 2
+    assert [node.run_id for node in bench.engine.world.nodes.values()] == [outcome.run_id] * 2
 
 
 def test_a_name_that_stays_taken_is_told_after_a_second_look(bench: Bench) -> None:
