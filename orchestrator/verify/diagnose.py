@@ -12,16 +12,16 @@ from dataclasses import asdict, dataclass
 
 from orchestrator.records import TorchImported
 from orchestrator.verify.checks.run import Run
+from orchestrator.verify.endings import suspects_of_nodes
 from orchestrator.verify.hangs import OF_STANDSTILL, left_early, suspects_of_a_hang
 from orchestrator.verify.joining import suspects_of_joining
 from orchestrator.verify.rank_facts import Phase
 from orchestrator.verify.results import CheckResult, Status
+from orchestrator.verify.sayings import said_by_the_living
 from orchestrator.verify.suspects import (
     Evidence,
     Suspect,
     Weight,
-    said_by_the_living,
-    suspects_of_nodes,
 )
 
 MAX_EVIDENCE = 12

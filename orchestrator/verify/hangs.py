@@ -84,15 +84,16 @@ def left_early(run: Run, rank: int) -> Suspect:
     facts, node_rank = run.facts.ranks[rank], run.node_of(rank)
     node = next(node for node in run.nodes if node.node_rank == node_rank)
     at_s = node.finished_at_s or run.now_s
-    after = f" after step {facts.last_step}" if facts.last_step else ""
+    # What it did in its last moment it may not have reported: it is no count of its steps.
+    last = f"it last reported step {facts.last_step}, and " if facts.last_step else "it "
     return Suspect(
         "left",
         Weight.LIKELY,
         at_s,
         node_rank,
         rank,
-        f"ended with 0{after} while others were still in the group",
-        "it took part in fewer collectives than they did, as with fewer batches",
+        "ended with 0 while others were still in the group",
+        f"{last}took part in fewer collectives than they did, as with fewer batches",
         "give every rank the same number of steps (drop_last, or DDP's join())",
         (Evidence(at_s, node_rank, "the node ended with 0"),),
     )

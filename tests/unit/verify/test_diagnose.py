@@ -586,8 +586,10 @@ def test_without_stacks_the_rank_with_fewest_steps_is_named() -> None:
 def test_a_rank_that_ended_well_and_too_early() -> None:
     story = standing(6, 4)
     story.end(1, 0, 5.0)
-    assert diagnosed(story, 20.0).brief == (
-        "rank 1 (pair-node-1) ended with 0 after step 4 while others were still in the group"
+    assert headline(story, 20.0) == (
+        "rank 1 (pair-node-1) ended with 0 while others were still in the group: it last reported"
+        " step 4, and took part in fewer collectives than they did, as with fewer batches; give"
+        " every rank the same number of steps (drop_last, or DDP's join())"
     )
     story.fail(0, 5.1, LOST, "RuntimeError")
     story.end(0, 1, 5.2)
