@@ -94,18 +94,20 @@ def _health_check() -> Json:
         "enum": [check.kind for check in CHECKS if _needs_nothing(check)],
         "description": "A health check with its defaults.",
     }
-    return {"anyOf": [by_name, *(_one_check(check.kind, check.__name__) for check in CHECKS)]}
+    return {"anyOf": [by_name, *map(_one_check, CHECKS)]}
 
 
 def _needs_nothing(check: type[Check]) -> bool:
     return not any(field.is_required() for field in check.model_fields.values())
 
 
-def _one_check(kind: str, section: str) -> Json:
+def _one_check(check: type[Check]) -> Json:
+    section: list[Json] = [{"$ref": f"#/$defs/{check.__name__}"}]
+    left_out: list[Json] = [{"type": "null"}] if _needs_nothing(check) else []
     return {
         "type": "object",
-        "properties": {kind: {"anyOf": [{"$ref": f"#/$defs/{section}"}, {"type": "null"}]}},
-        "required": [kind],
+        "properties": {check.kind: {"anyOf": section + left_out}},
+        "required": [check.kind],
         "additionalProperties": False,
     }
 

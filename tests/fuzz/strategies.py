@@ -177,13 +177,18 @@ def _kind(check: Json) -> str:
 
 
 def _possible(check: Json) -> Json:
-    """The check with a rate, if it is of throughput; without what mounts may stand against."""
+    """The check with a rate, if it is of throughput; without what mounts may stand against.
+
+    Without a single node to be asked, too: there may be fewer.
+    """
     kind = _kind(check)
     options = (check[kind] if isinstance(check, dict) else None) or {}
     if kind == "throughput" and not (options.get("steps_per_s") or options.get("tokens_per_s")):
         return {kind: {**options, "steps_per_s": 1.5}}
     if kind == "loss" and "matches" in options:
         return {kind: {**options, "matches": "nothing"}}
+    if kind in {"http", "tcp"}:
+        return {kind: {name: value for name, value in options.items() if name != "node"}}
     return check
 
 

@@ -66,13 +66,19 @@ def test_durations_and_sizes_are_text_and_carry_their_default_so() -> None:
 
 def test_a_health_check_is_a_name_or_a_mapping_of_one_key() -> None:
     names, *mappings = schema.json_schema()["$defs"]["HealthCheck"]["anyOf"]
-    assert set(names["enum"]) == set(CHECK_KINDS) - {"http", "tcp"}
+    need_a_port = {"http", "tcp"}
+    assert set(names["enum"]) == set(CHECK_KINDS) - need_a_port
+    left_out = {kind: [] if kind in need_a_port else [{"type": "null"}] for kind in CHECK_KINDS}
     assert mappings == [
         {
             "type": "object",
             "properties": {
                 check.kind: {
-                    "anyOf": [{"$ref": f"#/$defs/{check.__name__}"}, {"type": "null"}, TEMPLATE]
+                    "anyOf": [
+                        {"$ref": f"#/$defs/{check.__name__}"},
+                        *left_out[check.kind],
+                        TEMPLATE,
+                    ]
                 }
             },
             "required": [check.kind],
