@@ -75,6 +75,18 @@ def test_trainer_and_accelerate_are_told_as_what_they_do(tmp_path: Path) -> None
     assert {"model.safetensors", "optimizer.pt"} <= set(saved)
 
 
+def test_a_compiled_step_is_counted_and_the_compiler_has_nothing_to_say_of_it() -> None:
+    variables = rank_variables(0, free_port())
+    with running(
+        "-W", "always", str(SCRIPTS / "compiled.py"), torch=False, env=variables
+    ) as program:
+        _, stderr = program.process.communicate(timeout=DEADLINE_S)
+    assert program.process.returncode == 0, stderr
+    assert "perf_counter" not in stderr
+    assert "orchestrate_probe" not in stderr
+    assert _one(program.channel, "process_ended")["steps"] == 4
+
+
 def _join(rank: int, peers: str) -> dict[str, Any]:
     return {
         "event": "process_group_joined",

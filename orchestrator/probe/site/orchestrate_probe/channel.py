@@ -23,7 +23,6 @@ HIGH_FD = 700
 """Where the descriptor is moved to if it can: scripts expect the low numbers to be theirs."""
 
 _POLLOUT = 4
-_F_DUPFD_CLOEXEC = 1030
 
 
 class Channel:
@@ -127,7 +126,7 @@ def moved_up(fd: int) -> int:
     try:
         import fcntl
 
-        high = fcntl.fcntl(fd, _F_DUPFD_CLOEXEC, HIGH_FD)
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
     except (ImportError, OSError, ValueError):  # the limit of open files is lower than that
         return fd
     os.close(fd)
