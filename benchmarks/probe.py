@@ -45,7 +45,7 @@ class Size:
     steps: int
 
 
-SIZES = (Size(64, 8, 400), Size(256, 64, 100), Size(1024, 128, 8))
+SIZES = (Size(256, 64, 60), Size(512, 128, 20), Size(1024, 256, 5))
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,13 @@ class _Recorder(channel.Channel):
         self.frames.append(frame)
 
 
-def _counting(monkeypatch: pytest.MonkeyPatch) -> tuple[steps.Steps, _Recorder]:
+def _counting(
+    monkeypatch: pytest.MonkeyPatch, *, sums_up: bool = False
+) -> tuple[steps.Steps, _Recorder]:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.delenv(reporting.ENV_SPOKEN_FOR, raising=False)
     recorder = _Recorder()
-    return steps.Steps(reporting.Reporter("run", recorder)), recorder
+    return steps.Steps(reporting.Reporter("run", recorder), sums_up=sums_up), recorder
 
 
 def test_more_steps_than_a_record_holds_keep_the_latest_durations(
@@ -102,6 +104,20 @@ def test_time_at_work_is_shared_out_and_no_more_than_the_steps_took(
     counting.flush(1.0)
     told = json.loads(recorder.frames[-1][1:])
     assert (told["step"], told["times_s"], told["busy_s"]) == (4, [2.0, 1.0], busy_s)
+
+
+def test_a_checksum_names_the_step_that_it_was_taken_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counting, recorder = _counting(monkeypatch, sums_up=True)
+    monkeypatch.setattr(parameters, "checksum", lambda _optimizer: ("abc", 7))
+    for _ in range(12):
+        counting.stepped(recorder, (), {})
+    told = [json.loads(each[1:]) for each in recorder.frames]
+    sums = [(each["step"], each["checksum"]) for each in told if each["event"] == "parameters"]
+    assert sums == [(step, "abc") for step in (1, 2, 5, 10)]
+    # Between two checksums, steps are told together as ever.
+    assert [each["step"] for each in told if each["event"] == "step"] == [1, 2, 5, 10]
 
 
 def test_checksums_are_taken_at_few_steps() -> None:

@@ -81,22 +81,27 @@ class Steps:
             self._only = -1
             self._reporter.progressed_s = now_s
             return
-        self._seen, self._only = {ident}, ident
+        # With checksums to take, every step is looked at closely.
+        self._seen, self._only = {ident}, -1 if self._sums_up else ident
         self._stamps.append(now_s)
         self._work.follow()
         if now_s >= self._due_s:
             self.flush(0.0)
-            self._due_s = 0.0 if self._sums_up else now_s + EVERY_S
-        if self._sums_up and parameters.is_due(self._reporter.num_steps):
+            self._due_s = now_s + EVERY_S
+        if self._sums_up:
             self._sum_up(optimizer)
 
     @guarded("checksum")
     def _sum_up(self, optimizer: Any) -> None:
         reporter = self._reporter
+        with self._lock:  # else a step may be neither among the reported nor among the others
+            step = reporter.num_steps + len(self._stamps)
+        if reporter.rank is None or not parameters.is_due(step):
+            return
         checksum, num_parameters = parameters.checksum(optimizer)
-        if num_parameters and reporter.rank is not None:
+        if num_parameters:
             fields = {"checksum": checksum, "num_parameters": num_parameters}
-            reporter.send("parameters", step=reporter.num_steps, **fields)
+            reporter.send("parameters", step=step, **fields)
 
     def flush(self, wait_s: float) -> None:
         """Report what was counted since the last time. The watch's thread does so as well.
@@ -116,7 +121,7 @@ class Steps:
         reporter = self._reporter
         reporter.num_steps += len(stamps)
         reporter.progressed_s = stamps[-1]
-        share = self._work.since_last() / (stamps[-1] - before_s)
+        share = self._work.since_last() / max(stamps[-1] - before_s, 1e-9)
         ends = [before_s, *stamps] if before_s else stamps  # how long the first took is not known
         times_s = [end - begin for begin, end in zip(ends, ends[1:])][-MAX_BATCH:]
         if reporter.rank is not None:
