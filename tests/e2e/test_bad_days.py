@@ -44,7 +44,7 @@ def test_a_dead_rank_fails_the_apply_within_two_seconds_and_stops_its_siblings(d
     assert [each["exit_code"] for each in nodes] == [143, 3]
     assert ended_s - nodes[1]["finished_at_s"] < 2.0 + 1.0  # the grace of the siblings included
     kept = desk.folder / ".orchestrate/runs" / desk.project
-    assert {path.name for path in kept.glob("*/*")} == {"node-0.log", "node-1.log"}
+    assert {path.name for path in kept.glob("*/*.log")} == {"node-0.log", "node-1.log"}
     again = desk.run("plan", "--engine", desk.engine, "playbook.yaml")
     assert f"-/+ node {node(desk, 1)} (exited with code 3)" in again.planned
 
