@@ -26,8 +26,16 @@ TOLD = {
         for rank in range(4)
     ],
     "four-rank": ["ok:      check joined: 4 ranks", r"rank 3 \| training_finished steps=10"],
-    "ddp": [r"rank 1 \| training_started .*parallel=ddp", "ok:      check loss: from"],
-    "straggler": ["ok:      check progress: a step at least every 60 s"],
+    "ddp": [
+        r"rank 1 \| training_started .*parallel=ddp",
+        "ok:      check loss: from .*, as in a single process at 20 steps, to ",
+        "ok:      check parameters_in_sync: equal on 2 ranks at 5 steps, the last one 20",
+    ],
+    "straggler": [
+        "ok:      check progress: a step at least every 60 s",
+        "ok:      check consistent: Python .* variables on 2 ranks",
+        r"ok:      check skew: rank \d, the slowest, makes steps",
+    ],
     "bring-your-own-script": [
         r"rank 0 \| rank 0 of 2: step 200",
         r"rank 1 \| rank 1 of 2: step",
