@@ -125,7 +125,8 @@ def _suspects(run: Run) -> Iterable[Suspect]:
         *living,
         *suspects_of_joining(run, (*said, *living)),
         *_versions(run, said),
-        *(_left_behind(run, said) if said else suspects_of_a_hang(run)),
+        *_left_behind(run, said),
+        *suspects_of_a_hang(run, said),
     )
 
 
@@ -171,7 +172,9 @@ def _consequences(first: Suspect, rest: Sequence[Suspect]) -> tuple[str, ...]:
 
 def _left_behind(run: Run, said: Sequence[Suspect]) -> Iterable[Suspect]:
     """Nodes that ended well before others lost them, where nobody names another cause."""
-    if run.joined_at_s is None or any(each.weight is not Weight.SECONDARY for each in said):
+    if not said or run.joined_at_s is None:
+        return ()
+    if any(each.weight is not Weight.SECONDARY for each in said):
         return ()
     lost_at_s = min(each.at_s for each in said)
     return tuple(

@@ -27,6 +27,9 @@ _COLLECTIVE = re.compile(
 
 _BACKWARD = "torch/autograd/"
 
+A_COLLECTIVE = "a collective"
+"""Where a rank was that waited until its time was up."""
+
 
 OF_STANDSTILL = frozenset({"joined", "training", "progress", "completed"})
 """Checks that fail because nothing happens: the stacks then say where it does not."""
@@ -49,18 +52,28 @@ def stacks_may_come(results: Sequence[CheckResult], run: Run) -> bool:
     )
 
 
-def suspects_of_a_hang(run: Run) -> Iterator[Suspect]:
-    """Who keeps a formed group from going on; nobody where no rank that could work stands still."""
+def suspects_of_a_hang(run: Run, said: Sequence[Suspect] = ()) -> Iterator[Suspect]:
+    """Who keeps a formed group from going on; nobody where no rank that could work stands still.
+
+    Args:
+        run: the run.
+        said: what is known of nodes that have ended: where they only waited until their time was
+            up, whoever they waited for may still run.
+    """
     stuck = _stuck(run)
-    if not stuck:
+    if not stuck or any(each.weight is not Weight.SECONDARY for each in said):
         return
     left = {rank: facts for rank, facts in run.facts.ranks.items() if _has_left(run, rank)}
-    if left:
+    if left and not said:
         for rank in left:
             yield left_early(run, rank)
+    if left:
         return
     waits = {rank: _waits_in(facts) for rank, facts in stuck.items()}
-    yield from _elsewhere(run, stuck, waits) or _behind(run, stuck) or _all_alike(run, waits)
+    ended = {each.rank: run.facts.ranks[each.rank] for each in said if each.rank is not None}
+    waits |= {rank: _waits_in(facts) or A_COLLECTIVE for rank, facts in ended.items()}
+    found = _elsewhere(run, stuck, waits) or _behind(run, stuck)
+    yield from found or (() if said else _all_alike(run, waits))
 
 
 def _stuck(run: Run) -> dict[int, RankFacts]:
@@ -122,11 +135,15 @@ def _one_elsewhere(run: Run, rank: int, call: str, other: tuple[int, str]) -> Su
         facts.last_step_at_s or facts.joined_at_s or run.started_at_s,
         run.node_of(rank),
         rank,
-        f"is {where} while rank {peer} waits for it in {common}",
+        f"is {where} while rank {peer} {_waiting(common)}",
         _steps_of_both(facts.last_step, run.facts.ranks[peer].last_step, peer),
         SAME_CALLS if call else "see why it does not get on from there",
         (*_standing(run, rank), *_standing(run, peer)),
     )
+
+
+def _waiting(call: str) -> str:
+    return f"waits for it in {call}" if call != A_COLLECTIVE else f"waited for it in {call}"
 
 
 def _steps_of_both(own: int, others: int, peer: int) -> str:

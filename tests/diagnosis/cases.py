@@ -24,6 +24,7 @@ class Case:
         per_node: more keys of `ranks`, as YAML.
         resources: more keys of `ranks.resources`, as YAML.
         pause: the node that is paused once the run trains.
+        joined_s: how long joining may take: four ranks import torch for long on two cores.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Case:
     per_node: str = ""
     resources: str = ""
     pause: int | None = None
+    joined_s: int = 60
 
     def playbook(self, project: str, port: int = 29500) -> str:
         """The playbook of the run."""
@@ -44,6 +46,7 @@ class Case:
             job_timeout_s=JOB_TIMEOUT_S,
             per_node=self.per_node,
             resources=self.resources,
+            joined_s=self.joined_s,
         )
 
 
@@ -59,7 +62,7 @@ ranks:
   resources: {{cpus: 1.0, memory: 1GiB{resources}}}{per_node}
 rendezvous: {{port: {port}, timeout: 10s}}
 health_checks:
-  - joined: {{within: 60s}}
+  - joined: {{within: {joined_s}s}}
   - progress: {{every: 12s}}
   - completed: {{within: 120s}}
 """
@@ -134,6 +137,7 @@ CASES = (
         ("killed",),
         (3,),
         per_node=TWO_EACH,
+        joined_s=110,
     ),
     Case(
         "torchrun_raises",
@@ -141,6 +145,7 @@ CASES = (
         ("exception",),
         (3,),
         per_node=TWO_EACH,
+        joined_s=110,
     ),
 )
 BY_NAME = {case.name: case for case in CASES}

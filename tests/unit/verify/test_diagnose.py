@@ -540,6 +540,22 @@ def test_the_rank_that_is_not_in_the_collective_is_named_with_every_stack() -> N
     )
 
 
+def test_a_rank_that_others_waited_for_until_their_time_was_up() -> None:
+    story = standing(3, 3, 3)
+    stacks(story, 1, 8.0, "", "/s/a.py:9 step")
+    for rank in (0, 2):
+        story.say(rank, 15.0, f"[rank{rank}]: Timed out waiting 9ms for recv operation to complete")
+        story.end(rank, 1, 15.5)
+    found = diagnosed(story, 16.0)
+    assert found.brief == (
+        "rank 1 (pair-node-1) is at /s/a.py:9 step while rank 0 waited for it in a collective"
+    )
+    assert found.consequences == (
+        "rank 0 waited in a collective until its time was up, 12.0 s later",
+        "rank 2 waited in a collective until its time was up, 12.0 s later",
+    )
+
+
 def test_ranks_in_different_collectives() -> None:
     story = standing(3, 3, 3)
     for rank, call in enumerate(("all_reduce", "all_reduce", "barrier")):
