@@ -131,7 +131,8 @@ def _image_back(desk: Desk) -> None:
 def _copy_of_a_node(desk: Desk) -> None:
     """A container of an image that was committed from a node bears the node's labels."""
     docker("commit", node(desk), f"{side(desk)}:1")
-    docker("run", "--detach", "--name", side(desk), f"{side(desk)}:1", "sleep", "600")
+    of = ("--network", "none", "--name", side(desk), f"{side(desk)}:1")
+    docker("run", "--detach", *of, "sleep", "600")
 
 
 def _no_copy(desk: Desk) -> None:

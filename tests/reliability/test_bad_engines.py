@@ -177,7 +177,8 @@ SOCKET_CALLS: dict[str, tuple[str, Call]] = {
     "projects": ("GET /containers/json", lambda engine, _: engine.projects()),
     "create network": ("POST /networks/create", _create_network),
     "remove network": ("DELETE /networks", _remove_network),
-    "start node": ("POST /containers/pair-node-0/start", _start),
+    "start node: create": ("POST /containers/create", _start),
+    "start node: start": ("POST /containers/pair-node-0/start", _start),
     "stop nodes": (
         "POST /containers/",
         lambda engine, _: engine.stop_nodes([NODE], grace_s=0.1),
@@ -194,6 +195,7 @@ GOOD: dict[str, Script] = {
     "GET /containers/abc/json": whole({"message": "gone"}, 404),
     "GET /networks": whole([]),
     "GET /images": whole({"message": "no such image"}, 404),
+    "POST /containers/create": whole({"Id": "1234567890ab", "Warnings": []}, 201),
 }
 
 
@@ -209,7 +211,6 @@ def test_a_bad_engine_socket(
 ) -> None:
     request, call = SOCKET_CALLS[asked]
     monkeypatch.setenv("ORCHESTRATE_DEADLINE_S", f"{DEADLINES.answer_s:g}")
-    # Nodes are created by the command in any case.
     monkeypatch.setenv("PATH", put_stand_in(tmp_path, "nothing", "hangs"))
     with stand_in_engine({**GOOD, request: SOCKET[behaviour]}) as stand_in:
         engine = engine_with(by_socket(stand_in.path, DEADLINES), tmp_path)

@@ -75,7 +75,11 @@ def engine_of(desk: Desk) -> Engine:
     """The desk's engine, in this process."""
     if desk.engine == "local":
         return LocalEngine(desk.folder / "local")
-    return DockerEngine(cache_dir=desk.folder / "cache", private_dir=private_folder(desk))
+    return DockerEngine(
+        cache_dir=desk.folder / "cache" / "orchestrate" / "images",
+        private_dir=private_folder(desk),
+        probe_dir=desk.folder / "state" / "orchestrate" / "probe",
+    )
 
 
 def private_folder(desk: Desk) -> Path:
