@@ -14,9 +14,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from orchestrator.engines.docker.endpoint import DEFAULT_SOCKET
+from orchestrator.engines.docker.wire import Errand, connected
 from orchestrator.engines.local.liveness import is_stopped
 from orchestrator.engines.local.supervisor import EXIT_FILE, PROCESS_FILE
+from orchestrator.state.labels import PROBE_FOLDER
 from tests.e2e.conftest import Desk, docker
 from tests.waiting import wait_until
 
@@ -140,6 +144,35 @@ def _no_copy(desk: Desk) -> None:
     docker("rmi", f"{side(desk)}:1")
 
 
+def _made_anew(change: Callable[[dict[str, Any]], None]) -> Harm:
+    """Somebody makes node 1 again, labels and all, with something else in it."""
+
+    def harm(desk: Desk) -> None:
+        found = json.loads(docker("inspect", node(desk)))[0]
+        body = found["Config"] | {"HostConfig": found["HostConfig"]}
+        body["NetworkingConfig"] = {"EndpointsConfig": {net(desk): {"Aliases": [node(desk)]}}}
+        change(body)
+        docker("rm", "--force", node(desk))
+        with connected(Errand(DEFAULT_SOCKET, "making it anew", 30.0)) as wire:
+            target = f"/containers/create?name={node(desk)}"
+            status, answer = wire.ask(target, method="POST", body=json.dumps(body).encode())
+        assert status == 201, answer
+        docker("start", node(desk))
+
+    return harm
+
+
+def _path_before_the_probe(body: dict[str, Any]) -> None:
+    body["Env"] = [
+        pair.replace("PYTHONPATH=", "PYTHONPATH=/evil:") if pair.startswith("PYTHONPATH=") else pair
+        for pair in body["Env"]
+    ]
+
+
+def _another_probe(body: dict[str, Any]) -> None:
+    next(m for m in body["HostConfig"]["Mounts"] if m["Target"] == PROBE_FOLDER)["Source"] = "/usr"
+
+
 def _name_taken(desk: Desk) -> None:
     docker("rename", node(desk), side(desk))
     docker("create", "--name", node(desk), desk.image, "true")
@@ -248,6 +281,22 @@ DOCKER_KINDS = (
         ("-/+ node {node} (was started again by hand: its peers knew another process)",),
     ),
     DriftKind("removed (docker rm)", on_node("rm", "--force"), ("+ node {node} (not there yet)",)),
+    DriftKind(
+        "made anew, another folder before the probe",
+        _made_anew(_path_before_the_probe),
+        (
+            "probe: off -> on forces replacement",
+            f"env.PYTHONPATH: /evil:{PROBE_FOLDER} -> (none) forces replacement",
+        ),
+    ),
+    DriftKind(
+        "made anew, another folder as the probe",
+        _made_anew(_another_probe),
+        (
+            "probe: off -> on forces replacement",
+            f"mounts.{PROBE_FOLDER}: /usr (ro) -> (none) forces replacement",
+        ),
+    ),
     DriftKind(
         "foreign container with a node's labels",
         _copy_of_a_node,
