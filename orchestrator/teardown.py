@@ -111,13 +111,19 @@ def is_path(target: str) -> bool:
 
 
 def left_in_place(engine: Engine, project: str) -> str:
-    """What the engine holds of a project, in words. Never raises for an engine that is gone."""
+    """What the engine holds of a project, and of the run in a single process made for it, in words.
+
+    Never raises for an engine that is gone.
+    """
     try:
-        observed = engine.observe(Query(project))
+        references = _references_of(find_projects([engine]), project)
+        names = (project, *(placed.summary.name for placed in references))
+        found = [engine.observe(Query(name)) for name in names]
     except OrchestrateError as exc:
         return f"what was created stays; it could not be looked at ({exc.what})"
-    networks = [net.name for net in observed.networks if net.project == project]
-    kinds = (("network", networks), ("node", [node.name for node in observed.nodes]))
+    nets = [net.name for each in found for net in each.networks if net.project == each.project]
+    nodes = [node.name for each in found for node in each.nodes]
+    kinds = (("network", nets), ("node", nodes))
     named = [f"{kind}{'s'[: len(names) > 1]} {', '.join(names)}" for kind, names in kinds if names]
     if not named:
         return f"nothing of {project} is in place"

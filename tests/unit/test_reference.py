@@ -19,7 +19,7 @@ from orchestrator.resolve import resolve
 from orchestrator.run import Outcome, verify
 from orchestrator.state.desired import NetworkSpec, RunIdentity
 from orchestrator.state.reference import is_reference, reference_name
-from orchestrator.teardown import Placed, candidates, destroy
+from orchestrator.teardown import Placed, candidates, destroy, left_in_place
 from tests.unit.fake_engine import DOCKER_LIKE, FakeEngine, Script, joined
 from tests.unit.fakes import desired_state
 from tests.unit.workbench import Bench, bench, results
@@ -287,6 +287,19 @@ def test_it_may_be_destroyed_alone(asking: Bench) -> None:
     (placed,) = candidates([asking.engine], "pair-reference")
     destroy(placed, asking.folder / "locks", lambda _: None, grace_s=1.0)
     assert [each.name for each in asking.engine.projects()] == ["pair"]
+
+
+def test_what_an_interrupted_apply_leaves_may_be_this_run_alone(asking: Bench) -> None:
+    asking.apply()
+    for node in asking.engine.observe_nodes("pair"):
+        asking.engine.remove_nodes([node])
+    asking.engine.world.networks = {
+        key: net for key, net in asking.engine.world.networks.items() if net.project != "pair"
+    }
+    assert left_in_place(asking.engine, "pair") == (
+        "left in place: network pair-reference-net, node pair-reference-node-0; apply goes on "
+        "from it, destroy removes it"
+    )
 
 
 def test_its_label_tells_it_apart(asking: Bench) -> None:
