@@ -69,7 +69,9 @@ SYMPTOMS = (
         "free some space, for example with `docker system prune`",
     ),
     _Symptom(
-        r"the container name .* is already in use|network with name .* already exists",
+        # Two clients that make a network at once can both succeed, up to engine 24.
+        r"the container name .* is already in use|network with name .* already exists"
+        r"|network .* is ambiguous \(\d+ matches found on name\)",
         NameTaken,
         "remove or rename that object, or choose another `name` in the playbook",
     ),

@@ -48,6 +48,11 @@ ERRORS: dict[str, tuple[Kind, str, str]] = {
         NAME,
     ),
     "network-exists": (NameTaken, "network with name utest-net already exists", NAME),
+    "network-twice": (
+        NameTaken,
+        "network rel-f3334e-db541-net is ambiguous (2 matches found on name)",
+        NAME,
+    ),
     "no-image": (ImageUnavailable, "No such image: nosuch-image:1", TAG),
     "bad-reference": (
         ImageUnavailable,
