@@ -13,10 +13,6 @@ import os
 import time
 from _thread import allocate_lock
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 ENV_CHANNEL = "ORCHESTRATE_PROBE_CHANNEL"
 MAX_QUEUED = 256
 HIGH_FD = 700
@@ -108,7 +104,8 @@ class Channel:
 def _open(path: str, *, fallback: bool = True) -> tuple[int, bool]:
     """Open the channel. The second is False for what is shared with the script: its output."""
     try:
-        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        # O_APPEND: should it be a file after all, nothing that is in it is written over.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
         return (moved_up(os.open(path, flags)), True) if path else (_of_output(), False)
     except OSError:
         return (_of_output(), False) if fallback else (-1, True)

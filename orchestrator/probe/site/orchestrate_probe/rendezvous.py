@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from .connections import established
 from .guarding import guarded
+from .reporting import rank_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from .reporting import Reporter
 
-MAX_RANK = 10_000_000
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 MAX_ADDRESSES = 8
@@ -69,6 +69,8 @@ def view(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 def _address(
     store: Any, init_method: str, environ: Mapping[str, str]
 ) -> tuple[tuple[str, str], dict[str, list[str]]]:
+    while hasattr(store, "underlying_store"):  # a PrefixStore
+        store = store.underlying_store
     if store is not None:
         host, port = getattr(store, "host", ""), getattr(store, "port", "")
         return (str(host or ""), str(port or "")), {}
@@ -81,7 +83,7 @@ def _address(
 
 def _number(argument: Any, query: Mapping[str, list[str]], name: str, variable: str) -> int | None:
     text = argument if int(argument) >= 0 else query.get(name, [os.environ.get(variable, "")])[0]
-    return int(text) if str(text).isdigit() and int(text) < MAX_RANK else None
+    return rank_of(str(text))
 
 
 class Approach:

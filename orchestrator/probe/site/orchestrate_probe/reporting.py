@@ -47,9 +47,8 @@ class Reporter:
         self.channel = channel
         self.pid = os.getpid()
         self.main_thread = get_ident()
-        self.rank = _rank(os.environ.get("RANK", ""))
+        self.rank = rank_of(os.environ.get("RANK", ""))
         self.speaks = os.environ.get(ENV_SPOKEN_FOR) != _place()
-        self.started_at_s = time.time()
         self.torch: dict[str, str] = {}
         self.num_steps = 0
         self.progressed_s = 0.0
@@ -147,5 +146,6 @@ def _place() -> str:
     )
 
 
-def _rank(text: str) -> int | None:
+def rank_of(text: str) -> int | None:
+    """Read a rank or a number of ranks; None for what is none."""
     return int(text) if text.isdigit() and len(text) < 8 and int(text) < MAX_RANK else None
