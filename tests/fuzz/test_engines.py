@@ -30,7 +30,7 @@ from tests.unit.fakes import node_spec
 
 _CAPTURES = Path(__file__).parents[1] / "unit/engines/docker/captures"
 _MANY = settings(
-    max_examples=400,
+    max_examples=200,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[Health.function_scoped_fixture],

@@ -107,14 +107,17 @@ def left_of(desk: Desk) -> list[str]:
         project = desk.folder / "local" / desk.project
         return found + [str(path) for path in [project, *project.rglob("*")] if path.exists()]
     found += [str(path) for path in private_folder(desk).glob("*")]
-    label = f"label=orchestrate.project={desk.project}"
-    asked = (
-        ("ps", "--all", "--quiet", "--filter", label),
-        ("ps", "--all", "--quiet", "--filter", f"name={desk.project}-"),
-        ("network", "ls", "--quiet", "--filter", label),
-        ("network", "ls", "--quiet", "--filter", f"name={desk.project}-"),
+    label = '{{.Label "orchestrate.project"}}'
+    listed = (
+        docker("ps", "--all", "--format", f"{{{{.Names}}}} {label}"),
+        docker("network", "ls", "--format", f"{{{{.Name}}}} {label}"),
     )
-    return found + [each for args in asked for each in docker(*args).split()]
+    objects = [line for text in listed for line in text.splitlines()]
+    return found + [
+        line
+        for line in objects
+        if line.startswith(f"{desk.project}-") or line.endswith(f" {desk.project}")
+    ]
 
 
 def lost_logs(desk: Desk) -> list[str]:

@@ -140,7 +140,7 @@ _STRUCTURES = st.recursive(
     max_leaves=25,
 )
 _FUZZ = settings(
-    max_examples=300, deadline=None, suppress_health_check=[Health.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[Health.function_scoped_fixture]
 )
 
 

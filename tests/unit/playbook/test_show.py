@@ -76,7 +76,7 @@ def test_every_check_is_shown_by_its_kind(folder: Path) -> None:
     assert kinds == [check.kind for check in CHECKS if check.kind in FULL]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[Health.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[Health.function_scoped_fixture])
 @given(
     st.lists(
         st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
