@@ -32,7 +32,7 @@ _WHAT_TOOK = {
     Phase.JOINED: "collective",
 }
 _STOPPED = {
-    Phase.INTERPRETER: "Python started, torch never imported",
+    Phase.INTERPRETER: "Python started, torch not imported",
     Phase.TORCH: "torch imported, init_process_group never called",
     Phase.RENDEZVOUS: "rendezvous started, {where} not reached",
     Phase.RESOLVED: "name resolved, no connection to {where}",

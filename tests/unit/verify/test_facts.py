@@ -6,7 +6,7 @@ from collections import deque
 
 import pytest
 
-from orchestrator.loglines import LogEnd
+from orchestrator.loglines import LINE_BYTES, LogEnd
 from orchestrator.state.observed import NodeStatus
 from orchestrator.verify.facts import Impostor, last_start_s
 from orchestrator.verify.outcome import how_it_ended
@@ -150,3 +150,12 @@ def test_records_of_the_probe_are_folded_and_are_no_last_words() -> None:
     facts = story.facts.ranks[0]
     assert (facts.phases, facts.last_step) == ({Phase.TORCH: START_S + 1.0}, 1)
     assert list(story.facts.nodes[0].tail) == ["loading", "done"]
+
+
+def test_a_record_that_ends_a_log_just_where_it_is_cut_counts() -> None:
+    story = Story(1)
+    record = f'\x1e{{"event": "torch_imported", "rank": 0, "run_id": "{RUN_ID}"}}'.encode()
+    story.say(0, 2.0, b"x" * (LINE_BYTES - len(record)) + record)
+    assert story.facts.ranks[0].phases == {}
+    story.facts.add(LogEnd(0))
+    assert story.facts.ranks[0].phases == {Phase.TORCH: START_S + 2.0}

@@ -37,7 +37,7 @@ def joined(story: Story, now_s: float) -> tuple[str, str]:
 
 STOPPED = [
     (0, "nothing"),
-    (1, "Python started, torch never imported"),
+    (1, "Python started, torch not imported"),
     (2, "torch imported, init_process_group never called"),
     (3, "rendezvous started, pair-node-0 port 29500 not reached"),
     (4, "name resolved, no connection to pair-node-0 port 29500"),
