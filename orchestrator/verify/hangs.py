@@ -40,6 +40,8 @@ def stacks_may_come(results: Sequence[CheckResult], run: Run) -> bool:
     failed = {each.name for each in results if each.status is Status.FAILED}
     if "alive" in failed or not failed & OF_STANDSTILL:
         return False
+    if any(facts.failed_at_s is not None for facts in run.facts.ranks.values()):
+        return False  # a rank has said why, and is on its way out
     if "progress" not in failed and any(node.exit_code is not None for node in run.nodes):
         return False  # it failed because a node has left: nobody stands still for long yet
     running = {node.node_rank for node in run.nodes if node.status is NodeStatus.RUNNING}

@@ -13,19 +13,17 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator.verify.diagnose import Diagnosis
-from tests.diagnosis.answers import answer, diagnosed, write_answers
+from tests.diagnosis.answers import answer, write_answers
 from tests.diagnosis.capture import CAPTURES, read_capture
 from tests.diagnosis.cases import BY_NAME, CASES, PROJECT, Case
-from tests.diagnosis.live import Lived, make_image, run_case
-from tests.diagnosis.measured import Row, read_rows, write_rows
+from tests.diagnosis.live import make_image, run_case
+from tests.diagnosis.measured import measured_rows, write_plain_run
 from tests.diagnosis.page import fill, runs_section, signature_section
-from tests.diagnosis.plain import Plain, run_plain
+from tests.diagnosis.plain import run_plain
 
 PLAIN_PROJECT = "plain"
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,8 +44,7 @@ def main() -> int:
         _in_a_folder(partial(make_image, ROOT))
         _run(cases, with_plain=verb == "measure")
     write_answers({path.stem: answer(read_capture(path)) for path in CAPTURES.glob("*.jsonl")})
-    rows = tuple(_judged_anew(row) for row in read_rows())
-    write_rows(rows)
+    rows = measured_rows()
     if options.out is not None:
         page = fill(options.out.read_text(), "runs", runs_section(rows))
         options.out.write_text(fill(page, "signatures", signature_section()))
@@ -64,41 +61,12 @@ def _run(cases: Sequence[Case], *, with_plain: bool) -> None:
                 if with_plain
                 else None
             )
-        lived = living.result()
-        lived.capture.write(CAPTURES / f"{case.name}.jsonl")
+        judgement, capture = living.result()
+        capture.write(CAPTURES / f"{case.name}.jsonl")
         if plain is not None:
-            write_rows([_row(case, lived, plain.result())])
-        found = lived.judgement.diagnosis
+            write_plain_run(case, plain.result())
+        found = judgement.diagnosis
         print(f"{case.name}: {found.headline if found else 'nothing'}", flush=True)
-
-
-def _judged_anew(row: Row) -> Row:
-    """The row with what is said of its capture now: times stay as they were measured."""
-    found = diagnosed(read_capture(CAPTURES / f"{row.case}.jsonl"))
-    headline, is_right = _verdict(BY_NAME[row.case], found)
-    return replace(row, wrong=BY_NAME[row.case].wrong, headline=headline, is_right=is_right)
-
-
-def _verdict(case: Case, found: Diagnosis | None) -> tuple[str, bool]:
-    """What was said, and whether it is right."""
-    if found is None:
-        return "", False
-    return found.headline, found.cause in case.causes and found.rank in case.ranks
-
-
-def _row(case: Case, lived: Lived, plain: Plain) -> Row:
-    headline, is_right = _verdict(case, lived.judgement.diagnosis)
-    return Row(
-        case.name,
-        case.wrong,
-        headline,
-        is_right,
-        lived.since,
-        round(lived.answered_after_s, 1),
-        plain.node_rank,
-        None if plain.ended_after_s is None else round(plain.ended_after_s, 1),
-        plain.last_line,
-    )
 
 
 def _in_a_folder(work: Callable[[Path], T]) -> T:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.framing import RS
 from orchestrator.playbook.loader import load
-from orchestrator.verify.checks import evaluate
+from orchestrator.verify.checks import Run, evaluate
 from orchestrator.verify.diagnose import Diagnosis, diagnose
 from tests.diagnosis.capture import Capture, replay
 
@@ -22,6 +22,12 @@ def diagnosed(capture: Capture, *, without: Sequence[bytes] = ()) -> Diagnosis |
         run = replay(capture, Path(folder), without=without)
         checks = load(Path(folder) / "playbook.yaml").playbook.health_checks
     return diagnose(evaluate(checks, run), run)
+
+
+def replayed(capture: Capture) -> Run:
+    """The run as it was when it was judged."""
+    with tempfile.TemporaryDirectory() as folder:
+        return replay(capture, Path(folder))
 
 
 def answer(capture: Capture) -> dict[str, object]:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.choose import docker_engine
 from orchestrator.engines.base import Engine
-from orchestrator.events import Event, FailureDiagnosed, NodeSpoke
+from orchestrator.events import Event, NodeSpoke
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.playbook.loader import load, load_text
 from orchestrator.run import Outcome, Request, apply, desired_state, query_for
-from orchestrator.state.observed import NodeStatus
 from orchestrator.teardown import Placed, destroy
-from orchestrator.verify.checks import Run
 from orchestrator.watch import Judgement
 from tests.diagnosis.capture import Capture, Standing
 from tests.diagnosis.cases import Case
@@ -34,7 +31,6 @@ class Ear:
     project: str
     lines: list[LogLine] = field(default_factory=list)
     has_paused: bool = False
-    answered_at_s: float | None = None
 
     def hear(self, event: Event) -> None:
         """A `Sink`."""
@@ -42,8 +38,6 @@ class Ear:
             case NodeSpoke(_, line):
                 self.lines.append(line)
                 self.listen(line)
-            case FailureDiagnosed():
-                self.answered_at_s = time.time()
             case _:
                 pass
 
@@ -80,20 +74,7 @@ def lay_out(case: Case, project: str, folder: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class Lived:
-    """A run that failed: how it was judged, what it left, and when the answer was there.
-
-    `since` says from what moment `answered_after_s` counts.
-    """
-
-    judgement: Judgement
-    capture: Capture
-    since: str
-    answered_after_s: float
-
-
-def run_case(case: Case, project: str, folder: Path) -> Lived:
+def run_case(case: Case, project: str, folder: Path) -> tuple[Judgement, Capture]:
     """Apply the case's playbook, which fails, and take everything away again."""
     engine, ear = docker_engine(), Ear(case, project)
     request = Request(load(lay_out(case, project, folder)), engine, folder / "locks")
@@ -102,21 +83,7 @@ def run_case(case: Case, project: str, folder: Path) -> Lived:
     finally:
         take_away(engine, project, folder)
     judgement = _judgement(outcome)
-    since, at_s = _moment(judgement.run)
-    answered_after_s = (ear.answered_at_s or time.time()) - at_s
-    return Lived(judgement, _capture(case, request, ear, judgement), since, answered_after_s)
-
-
-def _moment(run: Run) -> tuple[str, float]:
-    """What a user's patience counts from: the first end of a node, the last step, or the start."""
-    ends = [node.finished_at_s for node in run.nodes if node.finished_at_s is not None]
-    if ends:
-        return "first exit", min(ends)
-    paused = any(node.status is NodeStatus.PAUSED for node in run.nodes)
-    steps = [f.last_step_at_s for f in run.facts.ranks.values() if f.last_step_at_s is not None]
-    if steps and (paused or run.joined_at_s is not None):
-        return "last step", max(steps)
-    return "start", run.started_at_s
+    return judgement, _capture(case, request, ear, judgement)
 
 
 def _judgement(outcome: Outcome) -> Judgement:

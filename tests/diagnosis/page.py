@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from orchestrator.verify.signatures import read_text, signatures
 from tests.diagnosis.capture import CAPTURES, read_capture
 from tests.diagnosis.cases import PROJECT
-from tests.diagnosis.measured import Row
+from tests.diagnosis.measured import Plain, Row
 
 LINE_CHARS = 140
 """Of a quoted last line, what a table has room for."""
@@ -78,18 +78,24 @@ def captured_ids() -> frozenset[str]:
 
 
 def _run_line(row: Row) -> str:
-    plain_after = "—" if row.plain_after_s is None else f"{row.plain_after_s:.1f} s"
-    if row.plain_after_s is not None and _is_timeout(row.plain_line):
-        plain_after += " ⏱"
     return _cells(
         f"`{row.case}`",
         row.wrong,
         row.headline.replace(f"{PROJECT}-node", "node"),
         "yes" if row.is_right else "**no**",
         f"{row.answered_after_s:.1f} s after the {row.since}",
-        f"node {row.plain_node}: `{row.plain_line[:LINE_CHARS]}`" if row.plain_line else "nothing",
-        plain_after,
+        *_plain_cells(row.plain),
     )
+
+
+def _plain_cells(plain: Plain | None) -> tuple[str, str]:
+    if plain is None:
+        return "not measured", ""
+    line = plain.last_line[:LINE_CHARS]
+    told = f"node {plain.node_rank}: `{line}`" if line else "nothing"
+    if plain.ended_after_s is None:
+        return told, "—"
+    return told, f"{plain.ended_after_s:.1f} s" + (" ⏱" if _is_timeout(plain.last_line) else "")
 
 
 def _is_timeout(line: str) -> bool:

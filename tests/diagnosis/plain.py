@@ -6,7 +6,6 @@ The containers are the very same; nobody follows them, and nobody stops them.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.choose import docker_engine
@@ -17,26 +16,12 @@ from orchestrator.run import Request, apply
 from orchestrator.state.observed import ObservedNode
 from tests.diagnosis.cases import Case
 from tests.diagnosis.live import Ear, lay_out, take_away
+from tests.diagnosis.measured import Plain
 
 WATCHED_S = 60.0
 """How long the containers are left alone at most."""
 
 POLL_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """What a person who looks sees of a run.
-
-    `ended_after_s` counts from the start of the last node to the end of the first that did not
-    end well; None where none had within WATCHED_S. `last_line` is what that one wrote last, or
-    node 0.
-    """
-
-    node_rank: int
-    ended_after_s: float | None
-    exit_code: int | None
-    last_line: str
 
 
 def run_plain(case: Case, project: str, folder: Path) -> Plain:
@@ -75,5 +60,5 @@ def _seen(engine: Engine, nodes: tuple[ObservedNode, ...]) -> Plain:
 
     engine.read_logs((first,), keep)
     started_s = max(node.started_at_s or 0.0 for node in nodes)
-    after_s = None if not failed else (first.finished_at_s or 0.0) - started_s
-    return Plain(first.node_rank, after_s, first.exit_code, lines[-1] if lines else "")
+    after_s = round((first.finished_at_s or 0.0) - started_s, 1) if failed else None
+    return Plain(first.node_rank, after_s, lines[-1] if lines else "")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.diagnosis.cases import BY_NAME
 from tests.diagnosis.live import make_image, run_case
+from tests.diagnosis.measured import moment
 
 pytestmark = [pytest.mark.docker, pytest.mark.torch]
 
@@ -24,10 +25,11 @@ def _image(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.mark.parametrize("name", ["port_taken", "out_of_memory", "skips_collective"])
 def test_a_run_that_fails_is_answered_rightly(name: str, tmp_path: Path) -> None:
     case, project = BY_NAME[name], f"diag-{uuid.uuid4().hex[:8]}"
-    lived = run_case(case, project, tmp_path)
-    found = lived.judgement.diagnosis
+    judgement, capture = run_case(case, project, tmp_path)
+    found = judgement.diagnosis
     assert found is not None
     assert (found.cause in case.causes, found.rank in case.ranks) == (True, True), found.headline
     assert found.node == f"{project}-node-{found.node_rank}"
     assert found.evidence
-    assert 0 <= lived.answered_after_s < PATIENCE_S
+    _, since_s = moment(judgement.run)
+    assert 0 <= capture.judged_at_s - since_s < PATIENCE_S
