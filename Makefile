@@ -9,7 +9,7 @@ PLAYBOOK ?= playbooks/two-rank.yaml
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help setup engine busybox demo test lint unit contract e2e reliability bench fuzz diagnosis docs clean
+.PHONY: help setup engine busybox demo test lint unit contract e2e reliability bench benchprobe fuzz diagnosis docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ e2e: $(VENV)/.dev $(VENV)/.train engine busybox ## real engines, real trainer
 
 bench: $(VENV)/.dev engine busybox ## compare with a shell script and Compose; writes docs/performance.md
 	@$(BIN)/python -m benchmarks --out docs/performance.md $(BENCH_ARGS)
+
+benchprobe: $(VENV)/.dev $(VENV)/.train ## what the probe costs a training step; writes docs/probe.md
+	@$(BIN)/python -m benchmarks.probe --out docs/probe.md
 
 fuzz: $(VENV)/.dev ## look for bytes that break the playbook's reader, for FUZZ_SECONDS
 	@$(BIN)/python -m tests.fuzz.fuzz $(FUZZ_SECONDS)
