@@ -160,7 +160,8 @@ def section(rows: Sequence[str], num_turns: int) -> str:
             f" {os.getloadavg()[0]:.1f} at the end). One process trains, {num_turns} turns of some"
             " steps with the probe and as many without, where its hook, thread and timer are put"
             " aside. A change is the median of the quotients of neighbouring turns, with the middle"
-            " half of them in brackets; processor time is that of all threads, the probe's included.",
+            " half of them in brackets; processor time is that of all threads, the probe's"
+            " included.",
             "",
             "| model | step without, ms | change of the step time | change of processor time |",
             "| --- | --- | --- | --- |",
