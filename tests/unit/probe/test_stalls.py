@@ -10,7 +10,7 @@ from orchestrator.records import Stacks
 from tests.unit.probe.stand import both, run, running
 
 ALONE = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
-HANG = {**ALONE, "ORCHESTRATE_PROBE_HANG_S": "0.5"}
+HANG = {**ALONE, "ORCHESTRATE_PROBE_HANG_S": "3"}  # seconds, for a machine that is busy
 STALLED = """
 import threading, torch, torch.distributed as dist
 from torch.optim import Optimizer
@@ -41,7 +41,7 @@ def test_a_stall_is_told_once_with_the_collective_and_all_threads() -> None:
     ]
     assert [line.rpartition(" ")[2] for line in main] == ["all_reduce", "train", "<module>"]
     assert other[0].endswith(" wait")
-    assert stalls[0].waited_s >= 0.4
+    assert stalls[0].waited_s >= 2.4
     assert program.channel.of("step")[-1]["step"] == 6
 
 
@@ -53,12 +53,13 @@ def test_steps_are_told_before_the_stall_that_follows_them() -> None:
 
 
 def test_a_process_that_does_not_join_in_time_says_where_it_is() -> None:
-    script = "import sys, torch\ndef load(): sys.stdin.read()\nload()"
+    script = "def load(): import sys, torch; sys.stdin.read()\nload()"
     with running("-c", script, env={**ALONE, "ORCHESTRATE_PROBE_JOIN_S": "0.5"}) as program:
         program.channel.wait_for(b'"stacks"')
         program.process.communicate(timeout=60)
     (told,) = program.channel.of("stacks")
-    assert told["threads"] == {"MainThread": ("<string>:2 load", "<string>:3 <module>")}
+    # The deadline counts from the start of the node, which is that of this test's process.
+    assert told["threads"]["MainThread"][-2:] == ("<string>:1 load", "<string>:2 <module>")
     assert "call" not in told
 
 
@@ -72,7 +73,7 @@ def test_no_deadline_no_stacks(text: str) -> None:
 def test_an_interpreter_that_does_not_get_to_run_is_told_by_its_timer() -> None:
     # PyDLL keeps the interpreter's lock while it is in C, as a library with a fault may.
     script = "import ctypes, torch, torch.distributed as dist\ndist.init_process_group()\n"
-    script += "def stuck(): ctypes.PyDLL(None).sleep(3)\nstuck()"
+    script += "def stuck(): ctypes.PyDLL(None).sleep(9)\nstuck()"
     outcome = run("-c", script, env=HANG)
     text = outcome.channel.text.decode()
     assert outcome.seen == (0, "", "")
