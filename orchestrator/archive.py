@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from orchestrator.engines.base import Engine
-from orchestrator.errors import FolderUnusable
+from orchestrator.errors import FolderUnusable, LogGone
 from orchestrator.kept.files import (
     RUN_FILE,
     is_complete,
@@ -82,7 +82,10 @@ def _save(engine: Engine, node: ObservedNode, path: Path) -> None:
     folder = path.parent
     with keeping(f"the log of {node.name}", folder, then="the node was not removed"):
         folder.mkdir(parents=True, exist_ok=True)
-        engine.save_log(node, path)
+        try:
+            engine.save_log(node, path)
+        except LogGone:
+            return  # somebody else took the node away meanwhile: nothing is left to keep
         _save_records(engine, node, records_file(folder, node.node_rank))
         write_json(state_file(folder, node.node_rank), document(node))
 

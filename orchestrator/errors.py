@@ -140,6 +140,10 @@ class EngineFailed(OrchestrateError):
     exit_code = ExitCode.ENGINE_FAILED
 
 
+class LogGone(EngineFailed):
+    """A node was removed by somebody else before its log was read: there is none to read."""
+
+
 class ImageUnavailable(OrchestrateError):
     """The image is not here and could not be built or pulled."""
 

@@ -111,4 +111,4 @@ class Engine(Protocol):
         """
 
     def save_log(self, node: ObservedNode, path: Path) -> None:
-        """Write the node's whole output, byte for byte, to `path`, atomically."""
+        """Write the node's whole output, byte for byte, to `path`, atomically. Raises LogGone."""

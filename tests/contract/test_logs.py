@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from orchestrator.engines.base import Engine
+from orchestrator.errors import LogGone
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state.observed import NodeStatus, ObservedNode
 
@@ -151,3 +154,18 @@ class Follower:
 
     def wait_for_first(self) -> None:
         assert self._first.wait(20)
+
+
+def test_the_log_of_a_node_that_was_removed_is_gone_and_leaves_no_file(
+    stand: Stand, tmp_path: Path
+) -> None:
+    desired = stand.gang(stand.project(), "echo one")
+    stand.apply(desired)
+    [node] = stand.wait_for(desired.project, NodeStatus.EXITED)
+    stand.engine.remove_nodes([node])
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with pytest.raises(LogGone):
+        stand.engine.save_log(node, kept / "0.log")
+    assert list(kept.iterdir()) == []

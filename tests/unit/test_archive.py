@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.archive import log_path, run_folder, run_folders, save_logs, saved_logs
-from orchestrator.errors import EngineFailed, FolderUnusable, OrchestrateError, OutOfSpace
+from orchestrator.errors import EngineFailed, FolderUnusable, LogGone, OrchestrateError, OutOfSpace
 from orchestrator.state.observed import NodeStatus, ObservedNode
 from tests.unit.fake_engine import FakeEngine, Script
 from tests.unit.fakes import node_spec
@@ -145,10 +145,19 @@ def test_a_file_where_the_folder_should_be(engine: FakeEngine, tmp_path: Path) -
 
 
 def test_what_the_engine_refuses_is_passed_on(engine: FakeEngine, tmp_path: Path) -> None:
-    engine.failures["save_log"] = error = EngineFailed("the log went with the node")
+    engine.failures["save_log"] = error = EngineFailed("no log can be read")
     with pytest.raises(EngineFailed) as caught:
         save_logs(engine, [node(tmp_path)])
     assert caught.value is error
+
+
+def test_a_node_that_went_meanwhile_leaves_nothing_and_stops_nobody(
+    engine: FakeEngine, tmp_path: Path
+) -> None:
+    engine.failures["save_log pair-node-0"] = LogGone("the log went with the node")
+    save_logs(engine, [node(tmp_path, rank) for rank in (0, 1)])
+    assert [path.name for path in tmp_path.glob("*.log")] == ["node-1.log"]
+    assert list(tmp_path.glob("node-0*")) == []
 
 
 # -- finding them again ----------------------------------------------------------

@@ -23,7 +23,7 @@ from orchestrator.engines.docker.child import end_session
 from orchestrator.engines.docker.cli import is_missing, to_error
 from orchestrator.engines.docker.stamps import StampedLines
 from orchestrator.engines.lines import CHUNK_BYTES
-from orchestrator.errors import EngineFailed, EngineUnavailable
+from orchestrator.errors import EngineFailed, EngineUnavailable, LogGone
 from orchestrator.loglines import LogEnd
 from orchestrator.state.observed import ObservedNode
 
@@ -141,6 +141,7 @@ def copy(prefix: Sequence[str], node: ObservedNode, file: BinaryIO, *, deadline_
 
     Raises:
         EngineUnavailable: docker was not done by the deadline.
+        LogGone: it went with the node.
         EngineFailed: docker could not hand it over.
         OSError: the disk is full.
     """
@@ -162,4 +163,16 @@ def copy(prefix: Sequence[str], node: ObservedNode, file: BinaryIO, *, deadline_
     if shutil.disk_usage(Path(file.name).parent).free < _MIN_FREE_BYTES:
         # docker can only say that a write failed; why is for the disk to tell.
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
+    if _is_gone(prefix, node, deadline_s=deadline_s):
+        raise LogGone(f"the log of {node.name} went with the node")
     raise EngineFailed(f"docker could not hand over the log of {node.name}")
+
+
+def _is_gone(prefix: Sequence[str], node: ObservedNode, *, deadline_s: float) -> bool:
+    """Ask whether there is such a node: the words of `docker logs` are lost in its log."""
+    inspect = [*prefix, "container", "inspect", "--format", "{{.Id}}", node.id]
+    try:
+        done = subprocess.run(inspect, capture_output=True, check=False, timeout=deadline_s)
+    except subprocess.TimeoutExpired as exc:
+        raise _silent(node, deadline_s) from exc
+    return done.returncode != 0 and is_missing(done.stderr.decode(errors="replace"))

@@ -19,7 +19,7 @@ from orchestrator.engines.base import OnLog
 from orchestrator.engines.docker.frames import COMPLAINT, Frames, NotFrames, StampedRecords
 from orchestrator.engines.docker.http_codec import Answer
 from orchestrator.engines.docker.wire import OK, Errand, Wire, connected, no_engine, refusal
-from orchestrator.errors import EngineFailed
+from orchestrator.errors import EngineFailed, LogGone
 from orchestrator.loglines import LogEnd
 from orchestrator.state.observed import ObservedNode
 
@@ -176,7 +176,8 @@ def copy(errand: Errand, node: ObservedNode, file: BinaryIO) -> None:
 
     Raises:
         EngineUnavailable: the engine was not done by the errand's deadline.
-        EngineFailed: the log is gone, or the engine cannot read it.
+        LogGone: it went with the node.
+        EngineFailed: the engine cannot read it.
         OSError: as the file does.
     """
     with connected(errand) as wire:
@@ -186,7 +187,7 @@ def copy(errand: Errand, node: ObservedNode, file: BinaryIO) -> None:
                 raise EngineFailed(f"{errand.doing}: {record.decode(errors='replace').strip()}")
             file.write(record)
     if stream.answer.status != OK:
-        raise EngineFailed(f"{errand.doing}: the log went with the node")
+        raise LogGone(f"{errand.doing}: the log went with the node")
 
 
 def _target(node: ObservedNode, *options: str, stamped: bool = True) -> str:

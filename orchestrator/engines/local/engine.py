@@ -35,7 +35,7 @@ from orchestrator.engines.local.folders import (
 )
 from orchestrator.engines.local.record import NodeRecord, read_node, write_node
 from orchestrator.engines.local.root import default_root
-from orchestrator.errors import EngineFailed
+from orchestrator.errors import EngineFailed, LogGone
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.observed import ObservedNetwork, ObservedNode, ObservedState, ProjectSummary
 from orchestrator.state.spec import NodeSpec, Secret, spec_hash
@@ -199,12 +199,12 @@ class LocalEngine:
         """See `Engine.save_log`.
 
         Raises:
-            EngineFailed: the node is gone.
+            LogGone: it went with the node.
             OSError: `path` cannot be written.
         """
         source = self._log(node)
         if source.folder is None:
-            raise EngineFailed(f"the log of node {node.name} went with the node")
+            raise LogGone(f"the log of node {node.name} went with the node")
         logs.save(source.folder, path)
 
     def _log(self, node: ObservedNode) -> logs.LogSource:
