@@ -43,6 +43,7 @@ class Watch:
         self._said_for = -1.0  # the progress after which the latest stall was reported
         self._wake = allocate_lock()
         self._gone = allocate_lock()
+        self._timer_due_s = 0.0
         self._has_begun = False
         self._has_thread = False
         os.register_at_fork(
@@ -72,6 +73,7 @@ class Watch:
             self._wake.release()
             self._gone.acquire(timeout=STOP_WITHIN_S)
         self._timer.stop()
+        self._timer_due_s = 0.0
 
     def _drop(self) -> None:
         self._has_begun = False
@@ -91,7 +93,7 @@ class Watch:
                 self._report(since_s, now_s)
                 deadline_s = float("inf")
             nap_s = min(NAP_S, max(deadline_s - now_s, 0.001))
-            self._push_timer(deadline_s - now_s)
+            self._push_timer(now_s, deadline_s)
 
     def _deadline(self) -> tuple[float, float]:
         """Since when nothing has moved, and until when something must; never, if that is inf."""
@@ -117,16 +119,20 @@ class Watch:
             threads=threads,
         )
 
-    def _push_timer(self, left_s: float) -> None:
+    def _push_timer(self, now_s: float, deadline_s: float) -> None:
         """Have faulthandler speak halfway between our own deadline and the check's.
 
         With nothing to wait for it stands by as well: the next step may be the one in which
-        this thread does not get to run.
+        this thread does not get to run. A timer that is early by no more than half the limit
+        is left as it is: each push costs a thread.
         """
         limit_s = self._hang_s or self._join_s
-        if limit_s:
-            left_s = left_s if left_s < float("inf") else NAP_S + limit_s
-            self._timer.push(left_s + _margin_s(limit_s) / 2)
+        if not limit_s:
+            return
+        due_s = min(deadline_s, now_s + NAP_S + limit_s) + _margin_s(limit_s) / 2
+        if not now_s + limit_s / 2 < self._timer_due_s <= due_s:
+            self._timer_due_s = due_s
+            self._timer.push(due_s - now_s)
 
 
 def _margin_s(limit_s: float) -> float:
