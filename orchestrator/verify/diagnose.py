@@ -14,7 +14,7 @@ from orchestrator.records import TorchImported
 from orchestrator.verify.checks.run import Run
 from orchestrator.verify.endings import suspects_of_nodes
 from orchestrator.verify.hangs import OF_STANDSTILL, left_early, suspects_of_a_hang
-from orchestrator.verify.joining import suspects_of_joining
+from orchestrator.verify.joining import NEVER_INIT, suspects_of_joining
 from orchestrator.verify.rank_facts import Phase
 from orchestrator.verify.results import CheckResult, Status
 from orchestrator.verify.sayings import said_by_the_living
@@ -161,8 +161,8 @@ def _consequences(first: Suspect, rest: Sequence[Suspect]) -> tuple[str, ...]:
     told: dict[tuple[int, int | None], str] = {}
     for each in sorted(rest, key=lambda each: each.at_s):
         key = (each.node_rank, each.rank)
-        if key == (first.node_rank, first.rank) or key in told:
-            continue
+        if key == (first.node_rank, first.rank) or key in told or each.id == NEVER_INIT:
+            continue  # who has not come yet has met nothing
         who = f"node {each.node_rank}" if each.rank is None else f"rank {each.rank}"
         later_s = each.at_s - first.at_s
         when = f", {later_s:.1f} s later" if later_s >= 0 else ""

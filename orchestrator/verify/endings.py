@@ -117,7 +117,7 @@ def _killed(
 
 _SIGNALS: dict[int, tuple[str, str]] = {
     signal.SIGKILL: (
-        "its own memory limit was not reached, so something outside of it did that",
+        "the engine saw no memory limit reached, so something outside of it did that",
         "look for who killed it: docker kill, a batch system, or the kernel (dmesg)",
     ),
     signal.SIGTERM: ("something asked it to stop", "look for who did: docker stop, a batch system"),

@@ -14,6 +14,9 @@ from orchestrator.verify.checks.run import Run
 from orchestrator.verify.rank_facts import Phase, RankFacts
 from orchestrator.verify.suspects import Evidence, Suspect, Weight, is_address, is_loopback
 
+NEVER_INIT = "never-init"
+"""The id of a rank that has not called init_process_group."""
+
 WAITING = frozenset({"peers-missing", "master-silent", "store-key-missing", "nccl-id-missing"})
 """Signatures of a rank that came, and waits for one that did not."""
 
@@ -159,7 +162,7 @@ def _by_phase(run: Run, rank: int, facts: RankFacts) -> Suspect:
     at_s = facts.phases.get(phase, run.started_at_s) if phase else run.started_at_s
     if phase is None or _ORDER.index(phase) < _ORDER.index(Phase.RENDEZVOUS):
         return Suspect(
-            "never-init",
+            NEVER_INIT,
             Weight.LIKELY,
             run.started_at_s,
             node_rank,

@@ -60,5 +60,6 @@ def _seen(engine: Engine, nodes: tuple[ObservedNode, ...]) -> Plain:
 
     engine.read_logs((first,), keep)
     started_s = max(node.started_at_s or 0.0 for node in nodes)
-    after_s = round((first.finished_at_s or 0.0) - started_s, 1) if failed else None
+    # One that fails at once may have ended before the last one has started.
+    after_s = round(max((first.finished_at_s or 0.0) - started_s, 0.0), 1) if failed else None
     return Plain(first.node_rank, after_s, lines[-1] if lines else "")

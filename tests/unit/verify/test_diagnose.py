@@ -161,6 +161,15 @@ def test_an_error_that_the_node_got_over_long_before_is_not_what_ended_it() -> N
     )
 
 
+def test_a_rank_that_was_still_on_its_way_has_met_no_consequence() -> None:
+    story = given_ports(Story())
+    probe(story, 0, 0.1, "interpreter_started")
+    story.say(1, 0.2, "ValueError: bad")
+    story.end(1, 1, 0.3)
+    found = diagnosed(story, 0.4)
+    assert (found.brief, found.consequences) == ("rank 1 (pair-node-1) raised ValueError: bad", ())
+
+
 # -- which of several --------------------------------------------------------------
 
 
@@ -222,7 +231,7 @@ def test_of_many_ranks_the_first_few_are_named() -> None:
 # -- what the engine says ------------------------------------------------------------
 
 _KILLED = (
-    "was killed by signal 9 (SIGKILL): its own memory limit was not reached, so something outside"
+    "was killed by signal 9 (SIGKILL): the engine saw no memory limit reached, so something outside"
     " of it did that; look for who killed it: docker kill, a batch system, or the kernel (dmesg)"
 )
 
