@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from orchestrator.records import ProcessGroupJoined
+from orchestrator.records import ProcessGroupJoined, RendezvousStarted
 from orchestrator.verify.facts import RunFacts
+from orchestrator.verify.rank_facts import RankFacts
 
 
 def rank_has_joined(facts: RunFacts, rank: int) -> bool:
@@ -20,22 +21,38 @@ def rank_has_joined(facts: RunFacts, rank: int) -> bool:
 
 
 def join_faults(facts: RunFacts, deadline_s: float) -> dict[int, tuple[str, str]]:
-    """`{rank: (expected, found)}` for every rank that has reported, but wrongly.
+    """`{rank: (expected, found)}` for every rank that has reported, but wrongly, or is about to.
 
     Args:
         facts: what the ranks said.
         deadline_s: seconds since the epoch by which they had to.
     """
-    faults: dict[int, tuple[str, str]] = {}
-    for rank, said in facts.ranks.items():
-        if said.num_joins > 1:
-            faults[rank] = ("one report", f"{said.num_joins} reports")
-        elif said.joins and said.joins[0][0] > deadline_s:
-            late_s = said.joins[0][0] - deadline_s
-            faults[rank] = ("a report by the deadline", f"one {late_s:.1f} s after it")
-        elif said.joins and (fault := _content_fault(facts, said.joins[0][1])):
-            faults[rank] = fault
-    return faults
+    found = {rank: _fault(facts, said, deadline_s) for rank, said in facts.ranks.items()}
+    return {rank: fault for rank, fault in found.items() if fault}
+
+
+def _fault(facts: RunFacts, said: RankFacts, deadline_s: float) -> tuple[str, str] | None:
+    if not said.joins:
+        return _view_fault(facts, said.rendezvous) if said.rendezvous else None
+    at_s, join = said.joins[0]
+    if said.num_joins > 1:
+        return "one report", f"{said.num_joins} reports"
+    if at_s > deadline_s:
+        return "a report by the deadline", f"one {at_s - deadline_s:.1f} s after it"
+    return _content_fault(facts, join)
+
+
+def _view_fault(facts: RunFacts, view: RendezvousStarted) -> tuple[str, str] | None:
+    """What a rank asks of the rendezvous that no join which counts can come of.
+
+    It is known as the rank calls init_process_group, minutes before torch gives up.
+    """
+    world_size = facts.desired.world_size
+    if view.world_size is not None and view.world_size != world_size:
+        return f"world_size {world_size}", f"a rendezvous for world_size {view.world_size}"
+    if view.master_addr and (expected := _expected_address(facts, view.master_addr)):
+        return f"master_addr {expected}", f"a rendezvous at master_addr {view.master_addr}"
+    return None
 
 
 def _content_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | None:
@@ -45,7 +62,7 @@ def _content_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str]
     expected_sum = world_size * (world_size - 1) // 2
     if join.rank_sum != expected_sum:
         return f"rank_sum {expected_sum}", f"rank_sum {join.rank_sum}"
-    if expected := _expected_address(facts, join):
+    if expected := _expected_address(facts, join.master_addr):
         return f"master_addr {expected}", f"master_addr {join.master_addr}"
     backend = _majority(facts, lambda each: each.backend)
     if join.backend != backend:
@@ -90,10 +107,10 @@ def _gpu_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | N
     return None
 
 
-def _expected_address(facts: RunFacts, join: ProcessGroupJoined) -> str:
-    """The address that the node was given; empty when the rank used just that."""
-    given = dict(facts.desired.nodes[0].env).get("MASTER_ADDR", join.master_addr)
-    return "" if join.master_addr == given else given
+def _expected_address(facts: RunFacts, used: str) -> str:
+    """The address that the nodes were given; empty when a rank used just that."""
+    given = dict(facts.desired.nodes[0].env).get("MASTER_ADDR", used)
+    return "" if used == given else given
 
 
 def _majority(facts: RunFacts, value: Callable[[ProcessGroupJoined], str]) -> str:

@@ -217,6 +217,38 @@ def test_what_torchrun_itself_reports_is_no_ranks() -> None:
     assert joined(story) == CheckResult("joined", Status.OK, "2 ranks after 2.0 s")
 
 
+VIEW: dict[str, Any] = {"master_addr": "pair-node-0", "world_size": 2}
+
+VIEWS: list[tuple[dict[str, Any], tuple[str, str] | None]] = [
+    ({}, None),
+    ({"world_size": None}, None),
+    ({"master_addr": ""}, None),
+    ({"world_size": 3}, ("world_size 2", "a rendezvous for world_size 3")),
+    (
+        {"master_addr": "localhost"},
+        ("master_addr pair-node-0", "a rendezvous at master_addr localhost"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("view", "fault"), VIEWS)
+def test_a_rendezvous_that_can_come_to_no_good_fails_at_once(
+    view: dict[str, Any], fault: tuple[str, str] | None
+) -> None:
+    story = Story()
+    story.probe(0, 1.0, "rendezvous_started", **VIEW)
+    story.probe(1, 1.0, "rendezvous_started", **VIEW | view)
+    pending = CheckResult("joined", Status.PENDING, "0 of 2 ranks")
+    assert joined(story) == (failed(ONE_OF_TWO, Finding(1, 1, *fault)) if fault else pending)
+
+
+def test_what_a_rank_asked_for_is_no_matter_once_it_has_joined_as_it_should() -> None:
+    story = Story()
+    story.probe(1, 1.0, "rendezvous_started", **VIEW | {"world_size": 3})
+    story.join_all(2.0)
+    assert joined(story) == CheckResult("joined", Status.OK, "2 ranks after 2.0 s")
+
+
 REASON = {"reason": "a child failed", "error_type": "ChildFailedError"}
 
 

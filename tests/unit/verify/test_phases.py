@@ -25,7 +25,8 @@ WAY: tuple[tuple[str, float, dict[str, object]], ...] = (
 def walk(story: Story, rank: int, num_phases: int, late_s: float = 0.0) -> None:
     """A rank goes so far."""
     for event, at_s, said in WAY[:num_phases]:
-        story.probe(rank, at_s + late_s, event, **said)
+        own = said | {"world_size": story.desired.world_size} if said is VIEW else said
+        story.probe(rank, at_s + late_s, event, **own)
 
 
 def joined(story: Story, now_s: float) -> tuple[str, str]:
