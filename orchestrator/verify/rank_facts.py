@@ -203,7 +203,7 @@ class RankFacts:
             case TorchImported():
                 self.torch = self.torch or record
             case RendezvousStarted():
-                self.rendezvous = self.rendezvous or record
+                self.rendezvous = record  # the latest: a script may try again elsewhere
             case NameResolved(error=error):
                 self.name_error = error
                 if not error:
@@ -237,6 +237,7 @@ class RankFacts:
         if self.first_step_at_s is None:
             self.first_step_at_s = at_s
         self.last_step, self.last_step_at_s = max(record.step, self.last_step), at_s
+        self.stacks = self.stacks_at_s = None  # a stall that was got over
         if self.milestone_at_s is None and record.step >= milestone:
             self.milestone_at_s = at_s
         self._add_times(record)

@@ -159,3 +159,27 @@ def test_a_record_that_ends_a_log_just_where_it_is_cut_counts() -> None:
     assert story.facts.ranks[0].phases == {}
     story.facts.add(LogEnd(0))
     assert story.facts.ranks[0].phases == {Phase.TORCH: START_S + 2.0}
+
+
+def test_the_stacks_of_a_stall_are_kept_until_it_is_got_over() -> None:
+    story = Story(1)
+    story.probe(0, 1.0, "stacks", threads={"MainThread": ["import torch"]})
+    story.step(0, 1, 2.0)
+    facts = story.facts.ranks[0]
+    assert (facts.stacks, facts.stacks_at_s) == (None, None)
+    for at_s, frame in ((9.0, "all_reduce"), (10.0, "later")):
+        story.probe(0, at_s, "stacks", threads={"MainThread": [frame]})
+    assert facts.stacks is not None
+    assert (facts.stacks.threads, facts.stacks_at_s) == (
+        {"MainThread": ("all_reduce",)},
+        START_S + 9.0,
+    )
+
+
+def test_a_rank_that_tries_again_is_taken_at_its_latest_word() -> None:
+    story = Story(1)
+    for addr in ("localhost", "pair-node-0"):
+        story.probe(0, 1.0, "rendezvous_started", master_addr=addr)
+    view = story.facts.ranks[0].rendezvous
+    assert view is not None
+    assert view.master_addr == "pair-node-0"
