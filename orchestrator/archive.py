@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.engines.base import Engine
@@ -15,8 +15,10 @@ from orchestrator.kept.files import (
     is_complete,
     keeping,
     log_file,
+    part_of,
     records_file,
     state_file,
+    sweep,
     write_json,
 )
 from orchestrator.kept.stamped import StampedNode
@@ -94,7 +96,7 @@ def _save_records(engine: Engine, node: ObservedNode, path: Path) -> None:
     """Read the log once more for its records and times, unless it was followed to its end."""
     if is_complete(path):
         return
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     part.unlink(missing_ok=True)
     try:
         stamped = StampedNode(part, node.node_rank)
@@ -112,6 +114,13 @@ def saved_logs(project: str) -> tuple[Path, ...]:
     Looked for below the current folder; none for what is no project's name.
     """
     return next((logs for run in run_folders(project) if (logs := _logs_in(run))), ())
+
+
+def sweep_runs(project: str) -> None:
+    """Remove what commands that were killed had begun to write into the folders of its runs."""
+    with suppress(FolderUnusable):  # without a current folder no runs are kept
+        for folder in run_folders(project):
+            sweep(folder)
 
 
 def run_folders(project: str) -> tuple[Path, ...]:

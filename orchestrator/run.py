@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.archive import run_folder
+from orchestrator.archive import run_folder, sweep_runs
 from orchestrator.deciding import (
     Decision,
     Request,
@@ -110,6 +110,7 @@ def apply(request: Request, sink: Sink) -> Outcome:
     engine, project = request.engine, request.loaded.playbook.name
     keeper = RunKeeper(sink)
     with project_lock(request.lock_folder, engine.traits.lock_name, project, doing="apply"):
+        sweep_runs(project)
         try:
             plan, followed = _apply(request, keeper)
         except (OrchestrateError, Interrupted) as exc:

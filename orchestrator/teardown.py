@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.archive import sweep_runs
 from orchestrator.engines.base import Engine, Query
 from orchestrator.errors import EngineFailed, NoSuchProject, OrchestrateError
 from orchestrator.events import PlanMade, Sink
@@ -140,6 +141,7 @@ def destroy(placed: Placed, lock_folder: Path, sink: Sink, *, grace_s: float) ->
     began_s = time.monotonic()
     engine, project = placed.engine, placed.summary.name
     with project_lock(lock_folder, engine.traits.lock_name, project, doing="destroy"):
+        sweep_runs(project)
         observed = engine.observe(Query(project))
         plan = make_destroy_plan(observed)
         if plan.is_empty:

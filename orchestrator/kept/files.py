@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ VERDICT_FILE: Final = "verdict.json"
 FORMAT: Final = 1
 """Of the folder; raised when a file changes its meaning or goes."""
 
+_PART = re.compile(r"\..+\.([0-9]{1,10})\.part")
 _NODE_FILE = re.compile(r"node-([0-9]{1,9})(\.log|\.json|\.records\.jsonl)")
 
 
@@ -71,12 +72,35 @@ def keeping(what: str, folder: Path, *, then: str) -> Iterator[None]:
 def write_text(path: Path, text: str) -> None:
     """Write a file in one step: there is the old one, or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written before it is there as a whole: named by who writes it."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the parts of files that were begun in a folder by processes that are no more."""
+    for part in folder.glob(".*.part"):
+        if (writer := _PART.fullmatch(part.name)) and not _is_there(int(writer[1])):
+            with suppress(OSError):  # somebody else sweeps too, or may and we may not
+                part.unlink()
+
+
+def _is_there(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def write_json(path: Path, document: object) -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator.archive import log_path, run_folder, run_folders, save_logs, saved_logs
+from orchestrator.archive import (
+    log_path,
+    run_folder,
+    run_folders,
+    save_logs,
+    saved_logs,
+    sweep_runs,
+)
 from orchestrator.errors import EngineFailed, FolderUnusable, LogGone, OrchestrateError, OutOfSpace
 from orchestrator.state.observed import NodeStatus, ObservedNode
 from tests.unit.fake_engine import FakeEngine, Script
@@ -226,3 +234,28 @@ def test_of_two_runs_of_one_second_the_later_one_is_newer(
         "20260102T030405-zz",
         "20260102T030404-aa",
     ]
+
+
+def test_what_killed_commands_had_begun_to_write_is_swept_and_what_others_write_is_not(
+    runs: Path,
+) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    mine = f".verdict.json.{os.getpid()}.part"
+    kept = ("run.json", mine, ".verdict.json.part", "notes.part")
+    keep(runs / "20240101T000000-a", f".run.json.{gone.pid}.part", *kept)
+    keep(runs / "20240102T000000-b", f".node-0.records.jsonl.{gone.pid}.part")
+    sweep_runs("pair")
+    left = {str(path.relative_to(runs)) for path in runs.rglob("*.*") if path.is_file()}
+    assert left == {f"20240101T000000-a/{name}" for name in kept}
+
+
+def test_a_folder_that_is_gone_needs_no_sweeping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    sweep_runs("pair")
+    assert list(tmp_path.iterdir()) == []

@@ -30,7 +30,8 @@ def kinds(root: type[OrchestrateError] = OrchestrateError) -> Iterator[type[Orch
 def test_every_kind_of_error_has_an_exit_code_of_its_own() -> None:
     for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator."):
         importlib.import_module(module.name)
-    codes = {kind.__name__: kind.exit_code for kind in kinds()}
+    # A finer kind of another one, told apart within, has none of its own.
+    codes = {kind.__name__: kind.exit_code for kind in kinds() if "exit_code" in vars(kind)}
     assert codes == {
         "InvalidPlaybook": ExitCode.INVALID_PLAYBOOK,
         "EngineUnavailable": ExitCode.ENGINE_UNAVAILABLE,

@@ -48,6 +48,8 @@ from pathlib import Path
 from local_node import node_spec, start
 from orchestrator.engines.local.engine import LocalEngine
 from tests.waiting import wait_until
+for each in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(each, signal.SIG_DFL)  # `nohup` and `&` leave them ignored
 start(LocalEngine(Path({str(root)!r})), node_spec(Path({str(tmp_path)!r})))
 os.killpg(0, signal.{number})
 """
