@@ -76,6 +76,13 @@ SYMPTOMS = (
         "remove or rename that object, or choose another `name` in the playbook",
     ),
     _Symptom(
+        # Also of a network that nothing is on: the engine counts, and can miscount (seen on 20.10).
+        r"network .* has active endpoints",
+        EngineFailed,
+        "take off what `docker network inspect` lists as on it; if that is nothing, the engine "
+        "has miscounted: restart it",
+    ),
+    _Symptom(
         r"port is already allocated|address already in use|pool overlaps with other one"
         r"|predefined address pools have been fully subnetted|could not find an available",
         AddressUnavailable,

@@ -35,6 +35,10 @@ MOUNTS = "check ranks.mounts: the source must be visible to the engine"
 USER = "check ranks.user: give a numeric uid"
 RESOURCES = "check ranks.resources against what this machine has"
 TOOLKIT = "install the NVIDIA Container Toolkit, run `nvidia-ctk runtime configure`, restart Docker"
+IN_USE = (
+    "take off what `docker network inspect` lists as on it; if that is nothing, the engine has "
+    "miscounted: restart it"
+)
 LOOK = "see `docker info` and the engine's own log"
 
 Kind = type[OrchestrateError]
@@ -128,7 +132,7 @@ ERRORS: dict[str, tuple[Kind, str, str]] = {
         EngineFailed,
         "error while removing network: network utest-net id "
         "4103877738eae0cfa719f5d25930ff4853bf07d876db324c78ade70ef1646731 has active endpoints",
-        LOOK,
+        IN_USE,
     ),
     "no-daemon": (
         EngineUnavailable,
@@ -227,6 +231,7 @@ def test_kinds_have_their_own_exit_codes() -> None:
     codes = {symptom.error: symptom.error.exit_code for symptom in SYMPTOMS}
     assert codes == {
         EngineUnavailable: ExitCode.ENGINE_UNAVAILABLE,
+        EngineFailed: ExitCode.ENGINE_FAILED,
         OutOfSpace: ExitCode.OUT_OF_SPACE,
         NameTaken: ExitCode.NAME_TAKEN,
         AddressUnavailable: ExitCode.ADDRESS_UNAVAILABLE,

@@ -19,7 +19,7 @@ from orchestrator.engines.docker.inspection import (
 from orchestrator.errors import AddressUnavailable, EngineFailed, ImageUnavailable, NodeNotStarted
 from orchestrator.state.observed import ObservedImage, ObservedNetwork
 
-from .test_errors import ADDRESS, CAPTURES, ERRORS, LOOK, MOUNTS, REGISTRY, RESOURCES, Kind
+from .test_errors import ADDRESS, CAPTURES, ERRORS, IN_USE, MOUNTS, REGISTRY, RESOURCES, Kind
 from .test_inspect import NODES
 
 ENGINES = ("engine-26.1", "engine-28.5", "engine-28.5-containerd")
@@ -107,7 +107,7 @@ REFUSALS: dict[tuple[str, str], tuple[Kind, str, str]] = {
         EngineFailed,
         "error while removing network: network utest-net has active endpoints "
         '(name:"utest-made" id:"ae9770ebdae9")',
-        LOOK,
+        IN_USE,
     ),
     ("engine-28.5", "no-address"): (
         AddressUnavailable,
