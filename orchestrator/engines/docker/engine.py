@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 from orchestrator.engines import probe_files
 from orchestrator.engines.base import OnLine, OnLog, Query
@@ -28,6 +28,7 @@ from orchestrator.engines.docker.options import update_options
 from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.private import PrivateFiles
 from orchestrator.engines.docker.reading import Filter, Reader
+from orchestrator.engines.docker.threads import in_parallel, settle, to_its_end
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
 from orchestrator.identity import ENV_PYTHONPATH
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
@@ -42,9 +43,6 @@ from orchestrator.state.observed import (
 )
 from orchestrator.state.spec import NodeSpec
 from orchestrator.state.traits import EngineTraits
-
-PARALLEL = 8
-"""Containers worked on at once: the daemon is the limit, more workers do not help."""
 
 ABOUT = (
     "ServerVersion", "OperatingSystem", "KernelVersion", "Architecture", "NCPU", "MemTotal",
@@ -215,11 +213,11 @@ class DockerEngine:
     def create_network(self, network: NetworkSpec, project: str) -> None:
         """See `Engine.create_network`."""
         labels = {LABEL_PROJECT: project, LABEL_OWNER: self._ownership.owner}
-        _to_its_end(lambda: self._changer.create_network(network, labels))
+        to_its_end(lambda: self._changer.create_network(network, labels))
 
     def remove_network(self, network: ObservedNetwork) -> None:
         """See `Engine.remove_network`."""
-        _to_its_end(lambda: self._changer.remove_network(network.id, network.name))
+        to_its_end(lambda: self._changer.remove_network(network.id, network.name))
         # No node needs them any more: networks go after nodes.
         self._private.remove_project(network.project or "")
 
@@ -243,7 +241,7 @@ class DockerEngine:
         def launch(node: NodeSpec) -> None:
             if node is nodes[0]:
                 # All nodes of a run have the same secrets, and none has started yet.
-                _settle(lead, lambda: self._private.place_secrets(create(node)))
+                settle(lead, lambda: self._private.place_secrets(create(node)))
             else:
                 create(node)
             lead.result()
@@ -253,7 +251,7 @@ class DockerEngine:
 
         if nodes:
             self._private.prepare(nodes, identity)
-        _in_parallel(launch, nodes)
+        in_parallel(launch, nodes)
 
     def _probe_place(self, nodes: Sequence[NodeSpec]) -> ProbePlace | None:
         """Where the probe is for these nodes, all of one image; None where none of them has it."""
@@ -362,46 +360,3 @@ def _wanted(query: Query) -> list[Filter]:
         # One filter for all names: a regular expression on their common stem.
         filters.append(("name", f"^/?{query.project}-node-[0-9]+$"))
     return filters
-
-
-def _to_its_end(work: Callable[[], None]) -> None:
-    """Do `work` in a thread whose end an interrupt waits for: what it makes can be told of.
-
-    The gate is there because an interrupt may also come while the thread is being started.
-    """
-    may_begin, done = Event(), Future[None]()
-
-    def run() -> None:
-        may_begin.wait()
-        with suppress(BaseException):  # `done` has it
-            _settle(done, work)
-
-    Thread(target=run, name="change", daemon=True).start()
-    try:
-        may_begin.set()
-        done.result()
-    finally:
-        if may_begin.is_set():
-            wait([done])
-
-
-def _settle(promise: Future[None], work: Callable[[], None]) -> None:
-    """Do `work`, and let those who wait for it know that it is done, or why it is not."""
-    try:
-        work()
-    except BaseException as exc:
-        promise.set_exception(exc)
-        raise
-    promise.set_result(None)
-
-
-def _in_parallel(work: Callable[[NodeSpec], None], nodes: Sequence[NodeSpec]) -> None:
-    """Do `work` for every node, PARALLEL at a time; after the first error start no more."""
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        futures = [pool.submit(work, node) for node in nodes]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
