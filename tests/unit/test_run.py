@@ -136,6 +136,14 @@ def test_on_a_bare_engine_there_is_neither_image_nor_network(bench: Bench) -> No
 # -- the lock --------------------------------------------------------------------
 
 
+def test_what_a_killed_command_had_begun_to_write_is_swept(bench: Bench, a_part: str) -> None:
+    part = bench.folder / ".orchestrate/runs/pair/run-0" / a_part
+    part.parent.mkdir(parents=True)
+    part.touch()
+    bench.apply()
+    assert not part.exists()
+
+
 def test_the_lock_is_held_from_before_looking_to_the_end(bench: Bench) -> None:
     held: list[str] = []
 

@@ -200,6 +200,17 @@ def test_destroyed_again_it_asks_and_tells_nothing(told: Told) -> None:
     assert (engine.journal, told.events) == ([], [])
 
 
+def test_what_a_killed_command_had_begun_to_write_is_swept(
+    told: Told, a_part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    part = tmp_path / ".orchestrate/runs/one/run-0" / a_part
+    part.parent.mkdir(parents=True)
+    part.touch()
+    told.destroy(engine_with())
+    assert not part.exists()
+
+
 def test_what_was_left_half_done_is_taken_away_by_the_next_destroy(told: Told) -> None:
     engine = engine_with("one")
     engine.failures["remove_network"] = EngineFailed("it is in use")
