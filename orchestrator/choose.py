@@ -82,8 +82,7 @@ def local_is_in_use() -> bool:
 
 def docker_answers() -> bool:
     """True when a Docker engine answers, by the cheapest question that settles it."""
-    path = _local_socket()
-    if path and _accepts(path):
+    if socket_answers():
         return True
     try:
         done = subprocess.run(
@@ -97,6 +96,12 @@ def docker_answers() -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def socket_answers() -> bool:
+    """True when Docker's engine listens on a Unix socket here: no process, no deadline."""
+    path = _local_socket()
+    return path is not None and _accepts(path)
 
 
 def _is_chosen() -> bool:

@@ -11,130 +11,51 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator import __version__
 from orchestrator.choose import EngineName
+from orchestrator.commands.completing import SHELLS, node_ranks, projects_and_playbooks
+from orchestrator.commands.examples import EXIT_CODES
+from orchestrator.commands.options import (
+    Verbs,
+    engine_option,
+    json_option,
+    junit_option,
+    playbook_argument,
+    run_option,
+    variables_options,
+)
 from orchestrator.errors import ExitCode, Interrupted, OrchestrateError
 
 if TYPE_CHECKING:
-    from orchestrator.playbook.given import Chosen, Given
-
-EXIT_CODES = """
-\b
-Exit codes:
-   0 converged                        9 no such project
-   1 a check failed, or a node       10 disk full
-   2 changes pending (--exit-code)   11 port or address trouble
-   3 invalid playbook                12 the engine failed
-   4 engine not reachable            13 logs or locks cannot be written
-   5 image not to be had             14 GPUs not to be had
-   6 name taken                      15 another owner's project
-   7 node not started                16 plan file out of date
-   8 locked by another apply         17 not as applied, right afterwards
-                                     18 kept run unreadable
-                                     64 wrong usage
-                                     70 a bug
-                                    130 interrupted
-"""
+    from orchestrator.playbook.given import Chosen
 
 # Verbs whose work is what they print: whoever stops reading has what was wanted of them.
 # Of the others, 0 would say that an apply converged which `| head` cut short.
 _LOOKING = ("logs", "schema", "status")
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 
-
-def _engine_option(command: Command) -> Command:
-    return click.option(
-        "--engine",
-        type=click.Choice([name.value for name in EngineName]),
-        default=EngineName.AUTO.value,
-        show_default=True,
-        callback=lambda _context, _option, value: EngineName(value),
-        help="Where nodes run; auto is Docker if it answers, else local.",
-    )(command)
-
-
-_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
-)
-
-
-def _playbook(command: Command) -> Command:
-    """Add the playbook and the options for its variables; the command gets both as one."""
-
-    @wraps(command)
-    def with_playbook(playbook: Path, given: Given, **options: Any) -> Any:
-        from orchestrator.playbook.given import Chosen
-
-        return command(playbook=Chosen(playbook, given), **options)
-
-    argument = click.argument("playbook", type=click.Path(path_type=Path))
-    return _variables(argument(cast("Command", with_playbook)))
-
-
-def _variables(command: Command) -> Command:
-    """Add the options for variables; the command gets what is given as one."""
-
-    @wraps(command)
-    def with_given(
-        extra_vars: tuple[str, ...], vars_files: tuple[Path, ...], **options: Any
-    ) -> Any:
-        from orchestrator.playbook.given import Given
-
-        return command(given=Given(vars_files, extra_vars), **options)
-
-    for option in (
-        click.option(
-            "--vars-file",
-            "vars_files",
-            multiple=True,
-            metavar="FILE",
-            type=click.Path(path_type=Path),
-            help="Variables from a YAML file; they win over those of the playbook.",
-        ),
-        click.option(
-            "-e",
-            "--extra-vars",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="Variables; also @FILE, or a mapping {…}. They win over all others.",
-        ),
-    ):
-        with_given = option(with_given)
-    return cast("Command", with_given)
-
-
-_junit = click.option(
-    "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write a JUnit file too, with a test case for each check.",
-)
-
-
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="orchestrate", message="%(prog)s %(version)s")
 def app() -> None:
     """Test multi-node PyTorch training on one machine, from a playbook, with proof."""
 
 
 @app.command()
-@_playbook
-@_engine_option
+@playbook_argument
+@engine_option
 @click.option("--detach", is_flag=True, help="Return once the nodes run; check nothing.")
 @click.option("--rerun", is_flag=True, help="Run again, although the last run finished.")
 @click.option("--check", is_flag=True, help="Show what would be done, as `plan`; do nothing.")
-@_junit
-@_json
+@junit_option
+@json_option
 def apply(playbook: Chosen, check: bool, **options: Any) -> ExitCode:
     """Bring the cluster to what PLAYBOOK declares.
 
@@ -155,8 +76,8 @@ def apply(playbook: Chosen, check: bool, **options: Any) -> ExitCode:
 
 
 @app.command()
-@_playbook
-@_engine_option
+@playbook_argument
+@engine_option
 @click.option("--rerun", is_flag=True, help="Plan for a new run.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there is something to do.")
 @click.option(
@@ -164,7 +85,7 @@ def apply(playbook: Chosen, check: bool, **options: Any) -> ExitCode:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep the plan in a file, for `apply FILE`.",
 )
-@_json
+@json_option
 def plan(playbook: Chosen, exit_code: bool, **options: Any) -> ExitCode:
     """Show what apply would do to each object and why, and do nothing.
 
@@ -179,32 +100,33 @@ def plan(playbook: Chosen, exit_code: bool, **options: Any) -> ExitCode:
 
 
 @app.command()
-@click.argument("target", required=False, metavar="[PLAYBOOK|NAME]")
-@_variables
-@_engine_option
-@click.option("--run", "run_id", metavar="RUN_ID", help="This run, and not the newest one.")
-@_junit
-@_json
+@click.argument(
+    "target",
+    required=False,
+    metavar="[PLAYBOOK|NAME]",
+    shell_complete=projects_and_playbooks,
+)
+@variables_options
+@engine_option
+@run_option
+@junit_option
+@json_option
 def verify(target: str | None, **options: Any) -> ExitCode:
     """Judge a run by its logs.
 
     Waits for nothing and changes nothing. When the nodes are gone, it judges what was kept of
     their run in .orchestrate/runs, and says so. With a PLAYBOOK its checks are judged as they
     are now, else those that the run was made with.
-
-    \b
-    orchestrate verify train.yaml
-    orchestrate verify train --run 20260102T030405-89abcdef --junit verdict.xml
-    """  # noqa: D301  (click's mark for lines that stay as they are)
+    """
     from orchestrator.commands.judging import VerifyOptions, verify_verb
 
     return verify_verb(target, VerifyOptions(**options))
 
 
 @app.command()
-@_playbook
+@playbook_argument
 @click.option("--show", is_flag=True, help="Print it resolved: variables, includes, defaults.")
-@_json
+@json_option
 def validate(playbook: Chosen, show: bool, as_json: bool) -> ExitCode:
     """Check PLAYBOOK and name every fault in it, with line and column."""
     from orchestrator.commands.verbs import validate_verb
@@ -221,37 +143,38 @@ def schema() -> ExitCode:
 
 
 @app.command("support-bundle")
-@click.argument("target", required=False, metavar="[PLAYBOOK|NAME]")
-@_variables
-@_engine_option
-@click.option("--run", "run_id", metavar="RUN_ID", help="This run, and not the newest one.")
+@click.argument(
+    "target",
+    required=False,
+    metavar="[PLAYBOOK|NAME]",
+    shell_complete=projects_and_playbooks,
+)
+@variables_options
+@engine_option
+@run_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Where to; orchestrate-support-PROJECT-RUN.tar.gz otherwise.",
 )
-@_json
+@json_option
 def support_bundle(target: str | None, **options: Any) -> ExitCode:
     """Pack what somebody else needs to understand a run.
 
     Playbook, plan, events, records, logs, nodes and versions, with secrets hidden and long logs
     cut in the middle; manifest.json says what is in it and what was left out. Works when the
     nodes are gone and when the engine is down.
-
-    \b
-    orchestrate support-bundle train.yaml
-    orchestrate support-bundle train --out /tmp/train.tar.gz
-    """  # noqa: D301  (click's mark for lines that stay as they are)
+    """
     from orchestrator.commands.supporting import BundleOptions, bundle_verb
 
     return bundle_verb(target, BundleOptions(**options))
 
 
 @app.command()
-@click.argument("project", required=False)
-@_engine_option
-@_json
+@click.argument("project", required=False, shell_complete=projects_and_playbooks)
+@engine_option
+@json_option
 def status(project: str | None, engine: EngineName, as_json: bool) -> ExitCode:
     """Show the nodes of every project, or of one.
 
@@ -263,12 +186,17 @@ def status(project: str | None, engine: EngineName, as_json: bool) -> ExitCode:
 
 
 @app.command()
-@click.argument("project", required=False)
-@click.option("--node", type=click.IntRange(min=0), help="One node, by its rank.")
+@click.argument("project", required=False, shell_complete=projects_and_playbooks)
+@click.option(
+    "--node",
+    type=click.IntRange(min=0),
+    shell_complete=node_ranks,
+    help="One node, by its rank.",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
 @click.option("--raw", is_flag=True, help="Show records as the JSON they are.")
 @click.option("--records", is_flag=True, help="Show what the probe reports, too.")
-@_engine_option
+@engine_option
 def logs(project: str | None, node: int | None, engine: EngineName, **shown: bool) -> ExitCode:
     """Show what the nodes wrote, rank-prefixed.
 
@@ -281,9 +209,14 @@ def logs(project: str | None, node: int | None, engine: EngineName, **shown: boo
 
 
 @app.command()
-@click.argument("project", required=False, metavar="[PLAYBOOK|NAME]")
+@click.argument(
+    "project",
+    required=False,
+    metavar="[PLAYBOOK|NAME]",
+    shell_complete=projects_and_playbooks,
+)
 @click.option("--all", "every", is_flag=True, help="Every project.")
-@_engine_option
+@engine_option
 @click.option(
     "--grace",
     "grace_s",
@@ -292,7 +225,7 @@ def logs(project: str | None, node: int | None, engine: EngineName, **shown: boo
     show_default=True,
     help="Seconds between SIGTERM and SIGKILL, for all nodes at once.",
 )
-@_json
+@json_option
 def destroy(
     project: str | None, every: bool, engine: EngineName, grace_s: float, as_json: bool
 ) -> ExitCode:
@@ -307,6 +240,16 @@ def destroy(
     if every and project is not None:
         raise click.UsageError("give a project or --all, not both")
     return destroy_verb(project, DestroyOptions(every, engine, grace_s, as_json))
+
+
+@app.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.option("--install", is_flag=True, help="Put it where the shell looks for it.")
+def completion(shell: str, install: bool) -> ExitCode:
+    """Print the script that completes verbs, options, playbooks and projects on TAB."""
+    from orchestrator.commands.supplying import completion_verb
+
+    return completion_verb(shell, app, is_to_install=install)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
