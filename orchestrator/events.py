@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.loglines import LogLine
 from orchestrator.plans.plan import Action, Plan
 from orchestrator.state.observed import ObservedNode
+from orchestrator.state.usage import Usage
 
 if TYPE_CHECKING:  # destroy tells events too, and does without the playbook's models
     from orchestrator.restarts import Restart
@@ -75,6 +76,13 @@ class NodeSpoke:
 
     node_name: str
     line: LogLine
+
+
+@dataclass(frozen=True, slots=True)
+class NodesSampled:
+    """The engine has counted what the nodes that run use of the machine."""
+
+    usages: tuple[Usage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +177,7 @@ Event = (
     | AttemptBegan
     | LogEnded
     | NodeSpoke
+    | NodesSampled
     | NodeEnded
     | CheckChanged
     | StillWaiting

@@ -15,13 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from orchestrator.asking import ask_once, ask_until_answered
-from orchestrator.engines.base import Engine
+from orchestrator.engines.base import Engine, UsageSource
 from orchestrator.events import (
     AttemptBegan,
     CheckChanged,
     LogEnded,
     NodeEnded,
     NodeSpoke,
+    NodesSampled,
     Sink,
     StillWaiting,
 )
@@ -29,8 +30,10 @@ from orchestrator.framing import RS
 from orchestrator.kept.answers import kept_answers
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.playbook.models import Check, Training
+from orchestrator.sampling import sample_until_stopped
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
+from orchestrator.state.usage import Usage
 from orchestrator.verify.answers import Answer, asks_nodes, questions
 from orchestrator.verify.checks import CheckResult, Run, Status, evaluate
 from orchestrator.verify.diagnose import Diagnosis, diagnose
@@ -136,7 +139,11 @@ def watch(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
     """
     watched.sink(AttemptBegan(nodes))
     watcher = _Watcher(watched, nodes, _facts(watched, nodes))
-    with _reading(watched.engine, nodes) as arrivals, _asking(watched, nodes, arrivals):
+    with (
+        _reading(watched.engine, nodes) as arrivals,
+        _asking(watched, nodes, arrivals),
+        _sampling(watched.engine, nodes, arrivals),
+    ):
         return watcher.run_until_settled(arrivals)
 
 
@@ -145,7 +152,7 @@ def _facts(watched: Watched, nodes: tuple[ObservedNode, ...]) -> RunFacts:
     return RunFacts(watched.desired, run_id, milestone=milestone_of(watched.checks))
 
 
-Arrival = LogLine | LogEnd | Answer | Exception
+Arrival = LogLine | LogEnd | Answer | tuple[Usage, ...] | Exception
 Arrivals = queue.Queue[Arrival]
 
 
@@ -203,6 +210,31 @@ def _asking(
             thread.join(timeout=READER_END_S)
 
 
+@contextmanager
+def _sampling(
+    engine: Engine, nodes: tuple[ObservedNode, ...], arrivals: Arrivals
+) -> Iterator[None]:
+    """Look at what the nodes use in a thread of its own, where the engine counts that."""
+    stop = threading.Event()
+
+    def hand_over(usages: tuple[Usage, ...]) -> None:
+        with suppress(queue.Full):  # one look more or less is no matter
+            arrivals.put_nowait(usages)
+
+    if isinstance(engine, UsageSource):
+        threading.Thread(
+            target=sample_until_stopped,
+            args=(engine, nodes, hand_over, stop),
+            name="sampler",
+            daemon=True,
+        ).start()
+    try:
+        yield
+    finally:
+        # Not waited for: a look may take a second, and what it finds is of no use any more.
+        stop.set()
+
+
 @dataclass
 class _Watcher:
     watched: Watched
@@ -247,6 +279,9 @@ class _Watcher:
             raise item
         if isinstance(item, Answer):
             self.facts.add_answer(item)
+            return False
+        if isinstance(item, tuple):
+            self.watched.sink(NodesSampled(item))
             return False
         self.facts.add(item)
         if isinstance(item, LogEnd):

@@ -25,6 +25,7 @@ from orchestrator.events import (
     LogEnded,
     NodeEnded,
     NodeSpoke,
+    NodesSampled,
     PlanMade,
     ReferenceRan,
     ReferenceStarted,
@@ -96,8 +97,8 @@ class Console:
                     self._task("doing", "dim", _doing(action))
             case ActionProgressed(_, text):
                 self.say(self._paint("dim", f"    {printable(text)}"))
-            case AttemptBegan() | LogEnded() | AttemptJudged():
-                pass  # seen by what they bring: lines, and the checks at the end
+            case AttemptBegan() | LogEnded() | AttemptJudged() | NodesSampled():
+                pass  # seen by what they bring: lines, the checks at the end, the report
             case _:
                 self._tell_of_nodes(event)
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.observed import ObservedNetwork, ObservedNode, ObservedState, ProjectSummary
 from orchestrator.state.spec import NodeSpec
 from orchestrator.state.traits import EngineTraits
+from orchestrator.state.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +113,11 @@ class Engine(Protocol):
 
     def save_log(self, node: ObservedNode, path: Path) -> None:
         """Write the node's whole output, byte for byte, to `path`, atomically. Raises LogGone."""
+
+
+@runtime_checkable
+class UsageSource(Protocol):
+    """An engine that counts what its nodes use."""
+
+    def usage(self, nodes: Sequence[ObservedNode]) -> tuple[Usage, ...]:
+        """What the nodes that still run have used; one that has ended is left out."""

@@ -17,6 +17,7 @@ PLAYBOOK_FILE: Final = "playbook.yaml"
 RUN_FILE: Final = "run.json"
 PLAN_FILE: Final = "plan.json"
 EVENTS_FILE: Final = "events.jsonl"
+USAGE_FILE: Final = "usage.jsonl"
 VERDICT_FILE: Final = "verdict.json"
 
 FORMAT: Final = 1

@@ -1,6 +1,6 @@
 """Events -> one line of JSON each. Pure.
 
-What a node wrote is not among them: its log and its records are files of their own.
+What a node wrote and what it used are not among them: those are files of their own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from orchestrator.events import Event, LogEnded, NodeSpoke
+from orchestrator.events import Event, LogEnded, NodeSpoke, NodesSampled
 from orchestrator.kept.values import document
 from orchestrator.plans.document import counts, planned_objects
 from orchestrator.plans.plan import Action, ChangeNode, Plan, RemoveNetwork, RemoveNode, StartNode
@@ -38,7 +38,7 @@ def event_document(event: Event, at_s: float) -> dict[str, Any] | None:
         event: what happened.
         at_s: when it was told, in seconds since the epoch.
     """
-    if isinstance(event, NodeSpoke | LogEnded):
+    if isinstance(event, NodeSpoke | LogEnded | NodesSampled):
         return None
     told = {field.name: _shown(getattr(event, field.name)) for field in fields(event)}
     return {"at_s": round(at_s, 6), "event": _snake(type(event).__name__), **told}

@@ -19,6 +19,7 @@ from orchestrator.events import (
     Event,
     LogEnded,
     NodeSpoke,
+    NodesSampled,
     PlanMade,
     Sink,
 )
@@ -29,6 +30,7 @@ from orchestrator.kept.files import (
     PLAN_FILE,
     PLAYBOOK_FILE,
     RUN_FILE,
+    USAGE_FILE,
     VERDICT_FILE,
     LineFile,
     keeping,
@@ -45,6 +47,7 @@ from orchestrator.state.desired import RunIdentity
 from orchestrator.state.observed import ObservedNode
 
 MAX_EVENTS_BYTES: Final = 16 * 1024 * 1024
+MAX_USAGE_BYTES: Final = 16 * 1024 * 1024
 MAX_EARLY_EVENTS: Final = 1_000
 FLUSH_S: Final = 1.0
 
@@ -67,6 +70,7 @@ class RunKeeper:
         self._early: deque[dict[str, Any]] = deque(maxlen=MAX_EARLY_EVENTS)
         self._plan: Plan | None = None
         self._events: LineFile | None = None
+        self._usage: LineFile | None = None
         self._nodes: dict[int, StampedNode] = {}
         self._verdict: dict[str, Any] = {}
         self._flushed_at_s = 0.0
@@ -114,6 +118,9 @@ class RunKeeper:
                 self._add_line(line)
             case LogEnded(node_rank):
                 self._add_line(LogEnd(node_rank))
+            case NodesSampled(usages) if self._usage is not None:
+                for usage in usages:
+                    self._usage.add(document(usage))
             case PlanMade(plan):
                 self._plan = plan
             case AttemptBegan(nodes):
@@ -142,6 +149,7 @@ class RunKeeper:
         self._flush()
         self.folder, self.run_id, self._verdict, self._nodes = folder, run_id, {}, {}
         self._events = LineFile(folder / EVENTS_FILE, max_bytes=MAX_EVENTS_BYTES)
+        self._usage = LineFile(folder / USAGE_FILE, max_bytes=MAX_USAGE_BYTES)
         for told in self._early:
             self._events.add(told)
         self._early.clear()
@@ -172,8 +180,9 @@ class RunKeeper:
 
     def _flush(self) -> None:
         self._flushed_at_s = self._clock()
-        if self._events is not None:
-            self._events.flush()
+        for file in (self._events, self._usage):
+            if file is not None:
+                file.flush()
         for node in self._nodes.values():
             node.flush()
 

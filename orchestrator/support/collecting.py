@@ -17,6 +17,7 @@ from orchestrator.kept.files import (
     PLAN_FILE,
     PLAYBOOK_FILE,
     RUN_FILE,
+    USAGE_FILE,
     VERDICT_FILE,
     rank_of_file,
 )
@@ -136,7 +137,7 @@ def _machine() -> dict[str, int | float | None]:
 def _add_folder(folder: Path, bundle: Bundle, hidden: _Unknown) -> None:
     """Take in the files of a run, and no others that may lie beside them."""
     for name in sorted(os.listdir(folder)):
-        if name not in _OF_A_RUN and rank_of_file(name) is None:
+        if name not in {*_OF_A_RUN, USAGE_FILE} and rank_of_file(name) is None:
             continue
         why = hidden.logs if name.endswith(".log") else ""
         if name in _WORDS_OF_NODES or name.endswith(".records.jsonl"):

@@ -227,8 +227,8 @@ class DockerStand(Stand):
 
     def __init__(self, folder: Path, image: str, *, by_cli: bool) -> None:
         self.image = image
+        self.is_by_command = by_cli
         self._foreign: list[str] = []
-        self._by_cli = by_cli
         ways = by_command(DockerCli()) if by_cli else make_ways(DockerCli())
         # Without a socket both ways would be one, and the other would go untested.
         assert isinstance(ways.reader, CliReader if by_cli else SocketReader)
@@ -279,7 +279,7 @@ class DockerStand(Stand):
 
     @property
     def in_python(self) -> str:
-        ways = "by_command(DockerCli())" if self._by_cli else "None"
+        ways = "by_command(DockerCli())" if self.is_by_command else "None"
         return (
             "from pathlib import Path\n"
             "from orchestrator.engines.docker.engine import DockerEngine\n"

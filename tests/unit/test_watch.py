@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from orchestrator import sampling
 from orchestrator import watch as watching
 from orchestrator.engines.base import OnLog
 from orchestrator.errors import EngineUnavailable
@@ -21,12 +22,14 @@ from orchestrator.events import (
     Event,
     NodeEnded,
     NodeSpoke,
+    NodesSampled,
     StillWaiting,
 )
 from orchestrator.loglines import LogLine
 from orchestrator.playbook.models import Check, Completed, Joined, Loss, Progress, Training
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.observed import ObservedNode
+from orchestrator.state.usage import Usage
 from orchestrator.verify.checks import Finding, Status
 from orchestrator.verify.results import CheckResult
 from orchestrator.watch import (
@@ -503,3 +506,28 @@ def test_a_skipped_check_is_no_failure_but_does_not_hold() -> None:
     run = judge_kept_logs(post.watched, post.nodes).run
     judgement = Judgement((CheckResult("loss", Status.SKIPPED, "not reached"),), run)
     assert (judgement.holds, judgement.failure) == (False, "")
+
+
+class CountingEngine(FakeEngine):
+    """Counts what its nodes use, and lets them end once that was told."""
+
+    def usage(self, nodes: Sequence[ObservedNode]) -> tuple[Usage, ...]:
+        return tuple(Usage(node.node_rank, START_S, 1.5, 1024) for node in nodes)
+
+
+def test_what_nodes_use_is_told_while_they_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "EVERY_S", 0.001)
+    monkeypatch.setattr(sampling, "NODE_S", 0.0)
+    post = Post(both(), (Completed(within_s=3600.0),), tick_s=0.0)
+    post.engine.__class__ = CountingEngine
+
+    def tell(event: Event) -> None:
+        post.events.append(event)
+        if isinstance(event, NodesSampled):
+            ended = Script(((1.0, joined(0)),), 1.0)
+            post.engine.scripts = {0: ended, 1: ended}
+            post.clock.now_s = START_S + 2.0
+
+    assert watch(Watched(post.engine, desired_state(), post.checks, tell, post.tick), post.nodes)
+    usages = (Usage(0, START_S, 1.5, 1024), Usage(1, START_S, 1.5, 1024))
+    assert post.told(NodesSampled)[0] == NodesSampled(usages)

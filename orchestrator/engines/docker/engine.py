@@ -27,7 +27,7 @@ from orchestrator.engines.docker.inspection import Json, image_from_inspect
 from orchestrator.engines.docker.options import update_options
 from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.private import PrivateFiles
-from orchestrator.engines.docker.reading import Filter, Reader
+from orchestrator.engines.docker.reading import Filter, Reader, ReadsStats
 from orchestrator.engines.docker.threads import in_parallel, settle, to_its_end
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
 from orchestrator.identity import ENV_PYTHONPATH
@@ -43,6 +43,7 @@ from orchestrator.state.observed import (
 )
 from orchestrator.state.spec import NodeSpec
 from orchestrator.state.traits import EngineTraits
+from orchestrator.state.usage import Usage
 
 ABOUT = (
     "ServerVersion", "OperatingSystem", "KernelVersion", "Architecture", "NCPU", "MemTotal",
@@ -182,6 +183,21 @@ class DockerEngine:
         with _understood("asking the engine about itself"):
             info = self._reader.info()
         return {name: info[name] for name in ABOUT if name in info}
+
+    def usage(self, nodes: Sequence[ObservedNode]) -> tuple[Usage, ...]:
+        """See `UsageSource.usage`. The docker command takes too long for it: nothing there."""
+        if not isinstance(self._reader, ReadsStats):
+            return ()
+        from orchestrator.engines.docker.stats import usage_from_stats
+
+        with _understood("looking at what nodes use"):
+            counted = self._reader.stats([node.id for node in nodes])
+            found = [
+                usage_from_stats(node.node_rank, each)
+                for node, each in zip(nodes, counted, strict=True)
+                if each is not None
+            ]
+        return tuple(usage for usage in found if usage is not None)
 
     # -- images ----------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Event
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from orchestrator.engines.base import OnLog
 from orchestrator.state.observed import ObservedNode
@@ -54,3 +54,11 @@ class Reader(Protocol):
 
     def copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
         """Append the node's whole output, byte for byte. Raises OSError as the file does."""
+
+
+@runtime_checkable
+class ReadsStats(Protocol):
+    """A `Reader` that can ask what containers use, at a price that may be paid all the time."""
+
+    def stats(self, ids: Sequence[str]) -> list[Json | None]:
+        """What the engine counts of each container; None of one that is gone."""

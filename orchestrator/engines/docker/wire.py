@@ -67,8 +67,12 @@ class Wire:
 
     def ask(self, target: str, *, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
         """One question and its whole answer: the status and the body."""
-        answer, given = Answer(), bytearray()
         self.send(target, method=method, body=body)
+        return self.answer()
+
+    def answer(self) -> tuple[int, bytes]:
+        """The whole answer to the question that was sent: the status and the body."""
+        answer, given = Answer(), bytearray()
         while not answer.is_whole:
             given += self.receive(answer)
             if len(given) > BODY_BYTES:

@@ -22,7 +22,7 @@ from threading import Event
 
 from orchestrator.engines import secret_files
 from orchestrator.engines.base import OnLine, OnLog, Query
-from orchestrator.engines.local import launch, liveness, logs, observe
+from orchestrator.engines.local import launch, liveness, logs, observe, processes
 from orchestrator.engines.local.folders import (
     SECRETS,
     NodeFolder,
@@ -40,6 +40,7 @@ from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.observed import ObservedNetwork, ObservedNode, ObservedState, ProjectSummary
 from orchestrator.state.spec import NodeSpec, Secret, spec_hash
 from orchestrator.state.traits import EngineTraits
+from orchestrator.state.usage import Usage
 
 TRAITS = EngineTraits(
     name="local",
@@ -99,6 +100,12 @@ class LocalEngine:
         playbooks = (each.identity.playbook for each in records if isinstance(each, NodeRecord))
         names = sorted(folder.node_name for folder in folders)
         return ProjectSummary(project, next(playbooks, ""), tuple(names))
+
+    def usage(self, nodes: Sequence[ObservedNode]) -> tuple[Usage, ...]:
+        """See `UsageSource.usage`: the sum over a node's processes; nothing without /proc."""
+        with typed_errors("looking at what nodes use"):
+            folders = {node.node_rank: self._folder(node) for node in nodes}
+            return processes.usage({rank: f.path for rank, f in folders.items() if f is not None})
 
     # -- images and networks: never planned, as `traits` says that there are none ---
 
