@@ -150,7 +150,7 @@ def desired_state(request: Request) -> DesiredState:
 
 
 def _inventory(request: Request) -> tuple[Gpu, ...]:
-    from orchestrator.gpus.inventory import read_inventory
+    from orchestrator.gpus.nvidia_smi import read_inventory
 
     return (request.inventory or read_inventory)()
 

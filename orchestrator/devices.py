@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ENV_MODE = "ORCHESTRATE_GPU_MODE"
 
-_AUTO = {"cpu": "gloo", "exclusive": "nccl", "shared": "gloo"}
+_AUTO = {"cpu": "gloo", "exclusive": "nccl", "shared": "gloo", "mig": "gloo"}
 
 
 def backend(playbook: Playbook) -> str:
@@ -119,9 +119,12 @@ def _taken(demand: GpuDemand, others: Iterable[ObservedNode]) -> dict[str, str]:
     return {
         uuid: f"node {node.name}"
         for node in others
-        if node.is_active and (demand.mode == "exclusive" or _mode(node) == "exclusive")
+        if node.is_active and (demand.is_alone or _mode(node) in _ALONE)
         for uuid in node.spec.gpus
     }
+
+
+_ALONE = ("exclusive", "mig")
 
 
 def _mode(node: ObservedNode) -> str:

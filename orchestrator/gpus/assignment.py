@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from orchestrator.errors import GpuUnavailable
 from orchestrator.gpus.demand import GpuDemand
 from orchestrator.gpus.inventory import Gpu
+from orchestrator.gpus.pool import Unit, listed, make_pool
 
 Uuids = tuple[str, ...]
 
@@ -17,7 +18,7 @@ def assign(
     held: Sequence[Uuids],
     taken: Mapping[str, str] | None = None,
 ) -> tuple[Uuids, ...]:
-    """Choose the GPUs of every node.
+    """Choose the GPUs of every node, or its slice of one.
 
     Args:
         demand: what the playbook asks for.
@@ -34,50 +35,28 @@ def assign(
             few.
     """
     taken = taken or {}
-    pool = _pool(demand, gpus)
-    if demand.mode == "shared":
-        return (_shared(pool, held, taken),) * len(held)
-    return _exclusive(demand, pool, held, taken)
+    pool = make_pool(demand, gpus)
+    if demand.is_alone:
+        return _each_its_own(demand, pool, held, taken)
+    return (_shared(demand, pool, held, taken),) * len(held)
 
 
-def _pool(demand: GpuDemand, gpus: Sequence[Gpu]) -> tuple[Gpu, ...]:
-    """What may be chosen, in the order in which it is."""
-    if not demand.devices:
-        if whole := tuple(gpu for gpu in gpus if not gpu.has_mig):
-            return whole
-        raise _unusable("every GPU here is cut into MIG slices", gpus)
-    named: dict[str, Gpu] = {}
-    for device in demand.devices:
-        gpu = _named(device, gpus)
-        if gpu.uuid in named:
-            raise _unusable(f"gpu.devices names GPU {gpu.index} twice, as {device} too", gpus)
-        named[gpu.uuid] = gpu
-    return tuple(named.values())
-
-
-def _named(device: int | str, gpus: Sequence[Gpu]) -> Gpu:
-    gpu = next((each for each in gpus if device in (each.index, each.uuid)), None)
-    if gpu is None:
-        raise _unusable(f"gpu.devices: there is no GPU {device} here", gpus)
-    if gpu.has_mig:
-        raise _unusable(f"gpu.devices: GPU {device} is cut into MIG slices", gpus)
-    return gpu
-
-
-def _shared(pool: Sequence[Gpu], held: Sequence[Uuids], taken: Mapping[str, str]) -> Uuids:
-    usable = [gpu.uuid for gpu in pool]
+def _shared(
+    demand: GpuDemand, pool: Sequence[Unit], held: Sequence[Uuids], taken: Mapping[str, str]
+) -> Uuids:
+    usable = [unit.uuid for unit in pool]
     if kept := [uuids for uuids in held if len(uuids) == 1 and uuids[0] in usable]:
         return kept[0]
     free = [uuid for uuid in usable if uuid not in taken]
     if not free:
-        raise _too_few("one GPU is needed", pool, taken)
+        raise _too_few(demand, "one GPU is needed", pool, taken)
     return (free[0],)
 
 
-def _exclusive(
-    demand: GpuDemand, pool: Sequence[Gpu], held: Sequence[Uuids], taken: Mapping[str, str]
+def _each_its_own(
+    demand: GpuDemand, pool: Sequence[Unit], held: Sequence[Uuids], taken: Mapping[str, str]
 ) -> tuple[Uuids, ...]:
-    left = dict.fromkeys(gpu.uuid for gpu in pool)
+    left = dict.fromkeys(unit.uuid for unit in pool)
     kept: dict[int, Uuids] = {}
     for node_rank, uuids in enumerate(held):
         if len(set(uuids)) == len(uuids) == demand.per_node and left.keys() >= set(uuids):
@@ -91,29 +70,30 @@ def _exclusive(
             uuid for _, uuid in zip(range(demand.per_node), free, strict=False)
         )
         if len(uuids) < demand.per_node:
-            raise _too_few(_need(len(held), demand.per_node), pool, taken)
+            raise _too_few(demand, _need(len(held), demand), pool, taken)
         chosen.append(uuids)
     return tuple(chosen)
 
 
-def _need(num_nodes: int, per_node: int) -> str:
-    return f"{num_nodes * per_node} GPUs are needed ({num_nodes} nodes, {per_node} each)"
+def _need(num_nodes: int, demand: GpuDemand) -> str:
+    each = demand.per_node
+    what = "MIG slices" if demand.mode == "mig" else "GPUs"
+    return f"{num_nodes * each} {what} are needed ({num_nodes} nodes, {each} each)"
 
 
-def _too_few(need: str, pool: Sequence[Gpu], taken: Mapping[str, str]) -> GpuUnavailable:
-    in_use = [f"{taken[gpu.uuid]} uses {gpu.uuid}" for gpu in pool if gpu.uuid in taken]
+def _too_few(
+    demand: GpuDemand, need: str, pool: Sequence[Unit], taken: Mapping[str, str]
+) -> GpuUnavailable:
+    in_use = [f"{taken[unit.uuid]} uses {unit.uuid}" for unit in pool if unit.uuid in taken]
     return GpuUnavailable(
-        f"{need}, and {len(pool) - len(in_use)} can be used of {_listed(pool)}"
+        f"{need}, and {len(pool) - len(in_use)} can be used of {listed(pool)}"
         + "".join(f"; {each}" for each in in_use),
-        fix="lower ranks.nodes or gpu.per_node, name more gpu.devices, or use gpu.mode: shared",
+        fix=_FEW_SLICES if demand.mode == "mig" else _FEW_GPUS,
     )
 
 
-def _unusable(what: str, gpus: Sequence[Gpu]) -> GpuUnavailable:
-    return GpuUnavailable(
-        f"{what}; this machine has {_listed(gpus)}", fix="mend gpu.devices, or leave it out"
-    )
-
-
-def _listed(gpus: Sequence[Gpu]) -> str:
-    return ", ".join(map(str, gpus)) or "no GPU"
+_FEW_GPUS = "lower ranks.nodes or gpu.per_node, name more gpu.devices, or use gpu.mode: shared"
+_FEW_SLICES = (
+    "lower ranks.nodes, name more gpu.devices, or cut more slices (`nvidia-smi mig -lgip` lists "
+    "what still fits)"
+)

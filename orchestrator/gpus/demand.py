@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Sharing = Literal["exclusive", "shared"]
+Sharing = Literal["exclusive", "shared", "mig"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +13,11 @@ class GpuDemand:
     """GPUs that every node is to get; which ones is decided when the machine's are known.
 
     Attributes:
-        mode: `exclusive`: no two nodes have one in common; `shared`: all have the same one.
-        per_node: how many each node gets; 1 in mode shared.
-        devices: the only ones to choose from, by index or UUID; empty: all there are.
+        mode: `exclusive`: no two nodes have one in common; `shared`: all have the same one;
+            `mig`: each has a slice of one for itself.
+        per_node: how many each node gets; 1 in modes shared and mig.
+        devices: the only ones to choose from, by index or UUID; empty: all there are. In mode
+            mig a GPU stands for all its slices.
         variable: the environment variable by which a node sees its GPUs and no others.
     """
 
@@ -23,3 +25,8 @@ class GpuDemand:
     variable: str
     per_node: int = 1
     devices: tuple[int | str, ...] = ()
+
+    @property
+    def is_alone(self) -> bool:
+        """True when what one node gets is for it alone."""
+        return self.mode != "shared"

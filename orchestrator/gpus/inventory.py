@@ -1,155 +1,68 @@
-"""The GPUs of this machine, as `nvidia-smi` lists them.
-
-NVML's own binding would be one more dependency for five values; `nvidia-smi` comes with
-every driver.
-"""
+"""What a machine has of GPUs and of their MIG slices, in the words of its driver. Pure."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO
 
-from orchestrator.errors import GpuUnavailable
+DEFAULT_COMPUTE_MODE = "Default"
 
-DEADLINE_S = 30.0
-"""Without persistence mode the driver wakes one GPU after the other, a few seconds each."""
 
-_QUERY = (
-    "nvidia-smi",
-    "--query-gpu=index,uuid,name,memory.total,mig.mode.current",
-    "--format=csv,noheader,nounits",
-)
-_MAX_BYTES = 1024**2
-_UUID = re.compile(r"GPU-[0-9A-Za-z-]{1,64}", re.ASCII)
-_USE_CPU = "use gpu.mode: cpu where there is no GPU"
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One MIG slice of a GPU: what CUDA can use, memory and engines of its own.
+
+    Attributes:
+        uuid: `MIG-…`.
+        profile: what it was cut as, such as `3g.20gb`, or `1c.3g.20gb` for a part of one.
+        index: counts the slices of one GPU.
+        gpu_instance: the driver's number of what holds the memory; None where it is not told.
+        compute_instance: its number within that.
+        memory_bytes: of its own; None where it is not told.
+    """
+
+    uuid: str
+    profile: str
+    index: int
+    gpu_instance: int | None = None
+    compute_instance: int | None = None
+    memory_bytes: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.uuid} ({self.profile})"
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. `memory_bytes` is None where it has none of its own (it uses the machine's)."""
+    """One GPU.
+
+    Attributes:
+        index: as the driver counts, which can change when the machine starts anew.
+        uuid: `GPU-…`, which does not change.
+        name: what it is sold as.
+        memory_bytes: None where it has none of its own (it uses the machine's).
+        has_mig: cut into slices, or ready to be: it cannot be used whole.
+        compute_mode: `Default`, `Exclusive_Process` or `Prohibited`.
+        driver_version: of the machine's driver, the same for all; empty where it is not told.
+        slices: in the order of their indexes.
+    """
 
     index: int
     uuid: str
     name: str
     memory_bytes: int | None = None
-    has_mig: bool = False  # cut into slices: it cannot be used whole
+    has_mig: bool = False
+    compute_mode: str = DEFAULT_COMPUTE_MODE
+    driver_version: str = ""
+    slices: tuple[Slice, ...] = ()
 
     def __str__(self) -> str:
         memory = "" if self.memory_bytes is None else f", {self.memory_bytes / 1024**3:.0f} GiB"
-        return f"{self.index}: {self.uuid} ({self.name}{memory}{', MIG' if self.has_mig else ''})"
+        mode = "" if self.compute_mode == DEFAULT_COMPUTE_MODE else f", {self.compute_mode}"
+        mig = ", MIG" if self.has_mig else ""
+        slices = f" with slices {', '.join(map(str, self.slices))}" if self.slices else ""
+        return f"{self.index}: {self.uuid} ({self.name}{memory}{mode}{mig}){slices}"
 
 
 Inventory = Callable[[], tuple[Gpu, ...]]
 """Asks for the machine's GPUs, in the order of their indexes. Raises GpuUnavailable."""
-
-
-def read_inventory(deadline_s: float = DEADLINE_S) -> tuple[Gpu, ...]:
-    """Ask `nvidia-smi` for the GPUs of this machine.
-
-    Raises:
-        GpuUnavailable: there is no driver or no GPU, no answer within `deadline_s`, or one
-            that cannot be read.
-    """
-    import tempfile  # only who asks for GPUs pays for it
-
-    with tempfile.TemporaryFile() as out:
-        code = _run(out, deadline_s)
-        out.seek(0)
-        text = out.read(_MAX_BYTES).decode(errors="replace")
-    if code != 0:
-        raise _refusal(code, text)
-    return parse_inventory(text)
-
-
-def _run(out: IO[bytes], deadline_s: float) -> int:
-    # Output goes to a file: a pipe could be held open by what a killed nvidia-smi leaves.
-    try:
-        child = subprocess.Popen(
-            _QUERY,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as exc:
-        raise GpuUnavailable(
-            f"this machine has no NVIDIA driver: nvidia-smi cannot be run ({_reason(exc)})",
-            fix=f"install the driver, or {_USE_CPU}",
-        ) from exc
-    try:
-        return child.wait(timeout=deadline_s)
-    except subprocess.TimeoutExpired as exc:
-        raise GpuUnavailable(
-            f"nvidia-smi did not answer within {deadline_s:g} s",
-            fix="see whether the driver hangs (`dmesg`); a GPU that fell off its bus does that",
-        ) from exc
-    finally:
-        _end(child)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Kill it with all it started; one that the driver holds in the kernel is not waited for."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=1.0)
-
-
-def _reason(exc: OSError) -> str:
-    return (exc.strerror or "not executable").lower()
-
-
-def _refusal(code: int, text: str) -> GpuUnavailable:
-    if "no devices were found" in text.lower():
-        return _no_gpu()
-    said = " ".join(text.split())[:300].rstrip(".") or f"exit code {code}"
-    return GpuUnavailable(
-        f"nvidia-smi failed: {said}", fix=f"mend or update the driver, or {_USE_CPU}"
-    )
-
-
-def _no_gpu() -> GpuUnavailable:
-    return GpuUnavailable(
-        "this machine has an NVIDIA driver and no GPU that it can use", fix=_USE_CPU
-    )
-
-
-def parse_inventory(text: str) -> tuple[Gpu, ...]:
-    """What `nvidia-smi` printed, in the order of the indexes.
-
-    Raises:
-        GpuUnavailable: it lists no GPU, or is not such a list.
-    """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if lines in ([], ["No devices were found"]):
-        raise _no_gpu()
-    gpus = sorted(map(_gpu, lines), key=lambda gpu: gpu.index)
-    if len({gpu.uuid for gpu in gpus}) < len(gpus) or len({g.index for g in gpus}) < len(gpus):
-        raise _garbage("the same GPU twice")
-    return tuple(gpus)
-
-
-def _gpu(line: str) -> Gpu:
-    cells = [cell.strip() for cell in line.split(",")]
-    if len(cells) != 5:
-        raise _garbage(line)
-    index, uuid, name, memory_mib, mig = cells
-    if not re.fullmatch(r"[0-9]{1,4}", index) or not _UUID.fullmatch(uuid):
-        raise _garbage(line)
-    # What a GPU does not have is `[N/A]` or `[Not Supported]`, depending on the driver.
-    memory = int(memory_mib) * 1024**2 if re.fullmatch(r"[0-9]{1,9}", memory_mib) else None
-    return Gpu(int(index), uuid, name, memory, mig == "Enabled")
-
-
-def _garbage(said: str) -> GpuUnavailable:
-    shown = " ".join(said.split())[:100]
-    return GpuUnavailable(
-        f"nvidia-smi printed what is no list of GPUs: {shown!r}",
-        fix="see whether the `nvidia-smi` on your PATH is the driver's own",
-    )

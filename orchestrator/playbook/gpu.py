@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from orchestrator.playbook.language import Section, size_bytes
 from orchestrator.playbook.units import MAX_SIZE_BYTES, SIZE_PATTERN
 
-UUID_PATTERN = r"^GPU-[0-9A-Za-z-]{1,64}$"
+UUID_PATTERN = r"^(GPU|MIG)-[0-9A-Za-z-]{1,64}$"
 MAX_INDEX = 1023
 UNLIMITED = "unlimited"
 
@@ -40,7 +40,7 @@ Device = Annotated[
         }
     ),
 ]
-"""A GPU by its index or its UUID."""
+"""A GPU by its index or its UUID, or a MIG slice by its UUID."""
 
 Lockable = Annotated[
     int,
@@ -62,19 +62,19 @@ Lockable = Annotated[
 class Gpu(Section):
     """How nodes share the machine's GPUs; docs/gpu.md says which mode serves which purpose."""
 
-    mode: Literal["cpu", "exclusive", "shared"] = Field(
+    mode: Literal["cpu", "exclusive", "shared", "mig"] = Field(
         default="cpu",
         description="`cpu`: nodes see no GPU. `exclusive`: each node has GPUs of its own, and "
         "the backend is nccl. `shared`: all nodes use the same GPU in turns, and the backend is "
-        "gloo.",
+        "gloo. `mig`: each node has a MIG slice of its own, and the backend is gloo.",
         examples=["exclusive"],
     )
     devices: tuple[Device, ...] = Field(
         default=(),
         max_length=1024,
         description="The GPUs to choose from, by index or UUID as `nvidia-smi -L` lists them; "
-        "one only in mode `shared`. Left out: all GPUs of this machine, in mode `shared` the "
-        "first one.",
+        "one only in mode `shared`. In mode `mig` also slices by UUID, and a GPU stands for all "
+        "its slices. Left out: all that this machine has, in mode `shared` its first GPU.",
         examples=[[0, 1], ["GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"]],
     )
     per_node: int | None = Field(
@@ -103,7 +103,7 @@ class Gpu(Section):
     )
     allow_unsupported: bool = Field(
         default=False,
-        description="Whether `rendezvous.backend: nccl` is accepted in mode `shared`, which "
-        "NCCL's makers do not support: it may hang.",
+        description="Whether `rendezvous.backend: nccl` is accepted in modes `shared` and "
+        "`mig`, which NCCL's makers do not support: it may hang.",
         examples=[True],
     )

@@ -32,7 +32,7 @@ Words: TypeAlias = tuple[str, str]
 # What the language will have and this release has not: told apart from what is a mistake.
 _PLANNED_KEYS = frozenset((("faults",),))
 _PLANNED_VALUES: dict[Loc, tuple[str, ...]] = {
-    ("gpu", "mode"): ("mps", "mig"),
+    ("gpu", "mode"): ("mps",),
 }
 _GRAMMARS: dict[Loc, Words] = {
     ("name",): (

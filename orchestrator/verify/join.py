@@ -98,7 +98,7 @@ def _gpu_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | N
     given = nodes[join.rank // nodes[0].num_ranks].gpus
     if given and join.gpu and join.gpu not in given:
         return f"gpu {' or '.join(given)}", f"gpu {join.gpu}"
-    if join.gpu and demand is not None and demand.mode == "exclusive":
+    if join.gpu and demand is not None and demand.is_alone:
         same = [
             each.rank for each in _joins(facts) if each.gpu == join.gpu and each.rank != join.rank
         ]

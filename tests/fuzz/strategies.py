@@ -159,7 +159,9 @@ _BY_PLACE: Final[dict[str, Values]] = {
     "image.build.dockerfile": st.just("Dockerfile"),
     "image.build.requirements": st.sampled_from(["requirements.txt", "data/here", None]),
     # What the other keys of these two mean, and whether they may be there, depends on the first.
-    "gpu": st.sampled_from([{}, {"mode": "cpu"}, {"mode": "exclusive"}, {"mode": "shared"}]),
+    "gpu": st.sampled_from(
+        [{}, {"mode": "cpu"}, {"mode": "exclusive"}, {"mode": "shared"}, {"mode": "mig"}]
+    ),
     "security": st.sampled_from([{}, {"profile": "default"}]),
     "network.name": st.from_regex(r"lab[a-zA-Z0-9_.-]{0,40}", fullmatch=True),
     "ranks.nodes": st.sampled_from([1, 2, 3, 8, 16]),

@@ -14,6 +14,7 @@ LATER = (
     "orchestrator.engines.docker.command_reader",
     "orchestrator.engines.local",
     "orchestrator.gpus.inventory",
+    "orchestrator.gpus.nvidia_smi",
     "orchestrator.images.recipe",
     "orchestrator.plans.file",
     "orchestrator.playbook.wording",

@@ -10,11 +10,16 @@ from orchestrator.playbook.rules.base import Rule, Site
 from orchestrator.playbook.tree import Complaint, Loc, printable
 
 _MODES_OF = {
-    "devices": ("exclusive", "shared"),
+    "devices": ("exclusive", "shared", "mig"),
     "per_node": ("exclusive",),
     "memory_fraction": ("shared",),
-    "memlock": ("exclusive", "shared"),
-    "allow_unsupported": ("shared",),
+    "memlock": ("exclusive", "shared", "mig"),
+    "allow_unsupported": ("shared", "mig"),
+}
+_NO_NCCL = {
+    "shared": "nccl does not support ranks that share a GPU",
+    # It takes one PCI device for one rank, and slices have no way to each other but the host's.
+    "mig": "nccl does not support MIG slices",
 }
 _VISIBLE = frozenset(("NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"))
 
@@ -27,8 +32,8 @@ def _backend(playbook: Playbook, _: Site) -> Iterator[Complaint]:
     if gpu.mode == "cpu":
         what = "nccl needs a GPU for every rank, and gpu.mode is cpu"
         yield Complaint(loc, what, "use auto or gloo")
-    elif gpu.mode == "shared" and not gpu.allow_unsupported:
-        what = "nccl does not support ranks that share a GPU: it may hang, and would not say why"
+    elif gpu.mode in _NO_NCCL and not gpu.allow_unsupported:
+        what = f"{_NO_NCCL[gpu.mode]}: it may hang, and would not say why"
         yield Complaint(loc, what, "use auto or gloo, or say gpu.allow_unsupported: true")
 
 
@@ -37,8 +42,13 @@ def _keys(playbook: Playbook, _: Site) -> Iterator[Complaint]:
     for key in _given(gpu):
         if gpu.mode not in _MODES_OF[key]:
             what = f"has no meaning in mode {gpu.mode}"
-            fix = f"remove it, or use mode: {' or '.join(_MODES_OF[key])}"
+            fix = f"remove it, or use mode: {_one_of(_MODES_OF[key])}"
             yield Complaint(("gpu", key), what, fix, at="key")
+
+
+def _one_of(modes: tuple[str, ...]) -> str:
+    *first, last = modes
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _given(gpu: Gpu) -> list[str]:
@@ -58,6 +68,9 @@ def _devices(playbook: Playbook, _: Site) -> Iterator[Complaint]:
         if device in gpu.devices[:index]:
             what = f"GPU {device} is named twice"
             yield Complaint(("gpu", "devices", index), what, "remove one of the two")
+        if gpu.mode != "mig" and str(device).startswith("MIG-"):
+            what = f"{device} is a MIG slice, and mode {gpu.mode} gives whole GPUs"
+            yield Complaint(("gpu", "devices", index), what, "name a GPU, or use mode: mig")
     num_named = len(set(gpu.devices))
     if gpu.mode == "shared" and num_named > 1:
         what = f"{num_named} GPUs named, and in mode shared all nodes use one"
@@ -73,6 +86,10 @@ def _ranks(playbook: Playbook, _: Site) -> Iterator[Complaint]:
     num_ranks = ranks.nproc_per_node
     if gpu.mode == "shared" and num_ranks > 1:
         what = f"{num_ranks} ranks in a node would look for {num_ranks} GPUs, and each node has one"
+        fix = f"use nproc_per_node: 1 and nodes: {ranks.nodes * num_ranks}"
+        yield Complaint(("ranks", "nproc_per_node"), what, fix)
+    if gpu.mode == "mig" and num_ranks > 1:
+        what = f"{num_ranks} ranks in a node, and CUDA shows one MIG slice to all processes of it"
         fix = f"use nproc_per_node: 1 and nodes: {ranks.nodes * num_ranks}"
         yield Complaint(("ranks", "nproc_per_node"), what, fix)
     if gpu.mode == "exclusive" and gpu.per_node is not None and gpu.per_node < num_ranks:

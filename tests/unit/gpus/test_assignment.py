@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import GpuUnavailable
 from orchestrator.gpus.assignment import Uuids, assign
 from orchestrator.gpus.demand import GpuDemand
-from orchestrator.gpus.inventory import Gpu
+from orchestrator.gpus.inventory import Gpu, Slice
 
 FOUR = tuple(Gpu(index, f"GPU-{name}", "A", 2**30) for index, name in enumerate("abcd"))
 A, B, C, D = (gpu.uuid for gpu in FOUR)
@@ -104,7 +104,155 @@ def test_a_gpu_cut_into_slices_is_not_used_whole() -> None:
     ):
         with pytest.raises(GpuUnavailable) as caught:
             assign(demand, (sliced,), ((),))
-        assert str(caught.value) == f"{what}; this machine has {listed}; {NAME_FIX}"
+        assert str(caught.value) == (
+            f"{what}; this machine has {listed}; {NAME_FIX}, or use gpu.mode: mig"
+        )
+
+
+# -- slices ----------------------------------------------------------------------------
+
+SLICED = (
+    Gpu(
+        0,
+        "GPU-m",
+        "H",
+        2**30,
+        has_mig=True,
+        slices=(Slice("MIG-1", "3g", 0), Slice("MIG-2", "1g", 1)),
+    ),
+    Gpu(1, "GPU-n", "H", 2**30, has_mig=True, slices=(Slice("MIG-3", "3g", 0),)),
+)
+EMPTY = Gpu(2, "GPU-o", "H", 2**30, has_mig=True)
+WHOLE = Gpu(3, "GPU-p", "H", 2**30)
+MIXED = (*SLICED, EMPTY, WHOLE)
+LISTED_MIXED = (
+    "0: GPU-m (H, 1 GiB, MIG) with slices MIG-1 (3g), MIG-2 (1g), "
+    "1: GPU-n (H, 1 GiB, MIG) with slices MIG-3 (3g), 2: GPU-o (H, 1 GiB, MIG), "
+    "3: GPU-p (H, 1 GiB)"
+)
+CUT_FIX = (
+    "cut one as root, where its kind can be (`nvidia-smi -i 0 -mig 1`, then `nvidia-smi mig -i 0 "
+    "-cgi PROFILE,PROFILE -C`; `nvidia-smi mig -lgip` lists profiles), or use gpu.mode: shared"
+)
+SLICE_FIX = (
+    "lower ranks.nodes, name more gpu.devices, or cut more slices (`nvidia-smi mig -lgip` lists "
+    "what still fits)"
+)
+
+
+def mig(*devices: int | str) -> GpuDemand:
+    return GpuDemand("mig", "V", devices=devices)
+
+
+@pytest.mark.parametrize(
+    ("demand", "held", "given"),
+    [
+        pytest.param(mig(), (NEW, NEW), (("MIG-1",), ("MIG-2",)), id="the first ones, in order"),
+        pytest.param(
+            mig(), (NEW,) * 3, (("MIG-1",), ("MIG-2",), ("MIG-3",)), id="over all GPUs that are cut"
+        ),
+        pytest.param(mig(1, "MIG-2"), (NEW, NEW), (("MIG-3",), ("MIG-2",)), id="of a GPU, by name"),
+        pytest.param(mig("GPU-m"), (NEW, NEW), (("MIG-1",), ("MIG-2",)), id="of a GPU by UUID"),
+        pytest.param(mig(), (("MIG-3",), NEW), (("MIG-3",), ("MIG-1",)), id="a node keeps its own"),
+        pytest.param(mig(), (("GPU-m",), NEW), (("MIG-1",), ("MIG-2",)), id="had a whole one"),
+        pytest.param(
+            mig(), (("MIG-gone",), ("MIG-1",)), (("MIG-2",), ("MIG-1",)), id="cut anew: other UUIDs"
+        ),
+        pytest.param(exclusive(), (NEW,), (("GPU-p",),), id="whole ones beside them"),
+        pytest.param(shared(), (("MIG-1",), NEW), (("GPU-p",), ("GPU-p",)), id="shared is whole"),
+    ],
+)
+def test_what_nodes_get_of_slices(
+    demand: GpuDemand, held: tuple[Uuids, ...], given: tuple[Uuids, ...]
+) -> None:
+    assert assign(demand, MIXED, held) == given
+
+
+@pytest.mark.parametrize(
+    ("demand", "gpus", "num_nodes", "said"),
+    [
+        pytest.param(
+            mig(),
+            MIXED,
+            4,
+            "4 MIG slices are needed (4 nodes, 1 each), and 3 can be used of MIG-1 (3g), "
+            f"MIG-2 (1g), MIG-3 (3g); {SLICE_FIX}",
+            id="exhausted",
+        ),
+        pytest.param(
+            mig("MIG-2"),
+            MIXED,
+            2,
+            "2 MIG slices are needed (2 nodes, 1 each), and 1 can be used of MIG-2 (1g); "
+            f"{SLICE_FIX}",
+            id="too few named",
+        ),
+        pytest.param(
+            mig(),
+            (WHOLE,),
+            1,
+            f"no GPU here is cut into MIG slices; this machine has 3: GPU-p (H, 1 GiB); {CUT_FIX}",
+            id="none cut",
+        ),
+        pytest.param(
+            mig(),
+            (EMPTY,),
+            1,
+            "no GPU here is cut into MIG slices; this machine has 2: GPU-o (H, 1 GiB, MIG); "
+            f"{CUT_FIX}",
+            id="ready to be cut",
+        ),
+        pytest.param(
+            mig(3),
+            MIXED,
+            1,
+            "gpu.devices: GPU 3 is not cut into MIG slices; this machine has "
+            f"{LISTED_MIXED}; {CUT_FIX}",
+            id="a whole one is named",
+        ),
+        pytest.param(
+            mig("MIG-9"),
+            MIXED,
+            1,
+            f"gpu.devices: there is no MIG slice MIG-9 here; this machine has {LISTED_MIXED}; "
+            f"{NAME_FIX}",
+            id="a slice that is not there",
+        ),
+        pytest.param(
+            mig(0, "MIG-2"),
+            MIXED,
+            1,
+            "gpu.devices names MIG slice MIG-2 twice, as MIG-2 too; this machine has "
+            f"{LISTED_MIXED}; {NAME_FIX}",
+            id="a slice and its GPU",
+        ),
+        pytest.param(
+            exclusive(),
+            SLICED,
+            1,
+            "every GPU here is cut into MIG slices; this machine has "
+            f"{LISTED_MIXED[: LISTED_MIXED.index(', 2')]}; {NAME_FIX}, or use gpu.mode: mig",
+            id="whole ones are asked for",
+        ),
+    ],
+)
+def test_what_cannot_be_had_of_slices(
+    demand: GpuDemand, gpus: tuple[Gpu, ...], num_nodes: int, said: str
+) -> None:
+    with pytest.raises(GpuUnavailable) as caught:
+        assign(demand, gpus, ((),) * num_nodes)
+    assert str(caught.value) == said
+
+
+def test_a_slice_that_others_use_is_left_to_them() -> None:
+    taken = {"MIG-1": "node other-node-0"}
+    assert assign(mig(), MIXED, ((), ()), taken) == (("MIG-2",), ("MIG-3",))
+    with pytest.raises(GpuUnavailable) as caught:
+        assign(mig(), MIXED, ((), (), ()), taken)
+    assert str(caught.value) == (
+        "3 MIG slices are needed (3 nodes, 1 each), and 2 can be used of MIG-1 (3g), MIG-2 (1g), "
+        f"MIG-3 (3g); node other-node-0 uses MIG-1; {SLICE_FIX}"
+    )
 
 
 def test_what_others_use_is_not_given_anew_and_not_taken_from_who_has_it() -> None:
@@ -148,3 +296,51 @@ def test_shared_is_one_for_all_and_stable(held: tuple[Uuids, ...]) -> None:
     assert len(given_now) == len(held)
     assert len(set(given_now)) <= 1
     assert assign(shared(), FOUR, given_now) == given_now
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> tuple[Gpu, ...]:
+    """Up to eight GPUs, each whole or cut into up to seven slices."""
+    return tuple(
+        Gpu(
+            index,
+            f"GPU-{index}",
+            "H",
+            has_mig=(cut := draw(st.booleans())),
+            slices=tuple(
+                Slice(f"MIG-{index}-{each}", "1g", each)
+                for each in range(draw(st.integers(0, 7)) if cut else 0)
+            ),
+        )
+        for index in range(draw(st.sampled_from((0, 1, 2, 8))))
+    )
+
+
+def units(machine: tuple[Gpu, ...], demand: GpuDemand) -> list[str]:
+    if demand.mode == "mig":
+        return [each.uuid for gpu in machine for each in gpu.slices]
+    return [gpu.uuid for gpu in machine if not gpu.has_mig]
+
+
+@given(machines(), st.sampled_from((exclusive(), shared(), mig())), st.data())
+def test_any_machine_and_mode(
+    machine: tuple[Gpu, ...], demand: GpuDemand, data: st.DataObject
+) -> None:
+    there = units(machine, demand)
+    choice = st.sampled_from([*there, "GPU-gone", "all"])
+    held = data.draw(st.lists(st.lists(choice, max_size=2).map(tuple), min_size=1, max_size=9))
+    taken = dict.fromkeys(data.draw(st.sets(choice)), "other")
+    mine = {uuids[0] for uuids in held if len(uuids) == 1}
+    free = [uuid for uuid in there if uuid not in taken or uuid in mine]
+    if len(free) < (len(held) if demand.is_alone else 1):
+        with pytest.raises(GpuUnavailable) as caught:
+            assign(demand, machine, held, taken)
+        assert all(uuid in str(caught.value) for uuid in there)
+        return
+    chosen = assign(demand, machine, held, taken)
+    flat = [uuid for uuids in chosen for uuid in uuids]
+    assert len(flat) == len(held)
+    assert set(flat) <= set(there)
+    assert len(set(flat)) == (len(flat) if demand.is_alone else 1)
+    assert not (set(flat) & taken.keys()) - mine
+    assert assign(demand, machine, chosen, taken) == chosen

@@ -165,7 +165,7 @@ APPENDED: dict[str, list[str]] = {
     ],
     "gpu: {mode: mps}": ["7:13: gpu.mode: mps is planned, not in this release; write cpu"],
     "gpu: {mode: tpu}": [
-        "7:13: gpu.mode: expected cpu or exclusive or shared, found the text 'tpu'; "
+        "7:13: gpu.mode: expected cpu or exclusive or shared or mig, found the text 'tpu'; "
         "did you mean cpu?"
     ],
     # Secrets and files of variables.

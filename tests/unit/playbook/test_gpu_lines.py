@@ -16,19 +16,21 @@ VISIBLE = "gpu.mode and gpu.devices say which GPUs a node sees; remove it"
 
 FAULTS: dict[str, list[str]] = {
     "gpu: {devices: [0]}": [
-        "7:7: gpu.devices: has no meaning in mode cpu; remove it, or use mode: exclusive or shared"
+        "7:7: gpu.devices: has no meaning in mode cpu; "
+        "remove it, or use mode: exclusive, shared or mig"
     ],
     "gpu: {mode: exclusive, memory_fraction: 0.5, allow_unsupported: true}": [
         "7:24: gpu.memory_fraction: has no meaning in mode exclusive; "
         "remove it, or use mode: shared",
         "7:46: gpu.allow_unsupported: has no meaning in mode exclusive; "
-        "remove it, or use mode: shared",
+        "remove it, or use mode: shared or mig",
     ],
     "gpu: {mode: shared, per_node: 2}": [
         "7:21: gpu.per_node: has no meaning in mode shared; remove it, or use mode: exclusive"
     ],
     "gpu: {memlock: unlimited}": [
-        "7:7: gpu.memlock: has no meaning in mode cpu; remove it, or use mode: exclusive or shared"
+        "7:7: gpu.memlock: has no meaning in mode cpu; "
+        "remove it, or use mode: exclusive, shared or mig"
     ],
     "gpu: {mode: exclusive, devices: [0, GPU-a, 0]}": [
         "7:44: gpu.devices[2]: GPU 0 is named twice; remove one of the two"
@@ -36,12 +38,12 @@ FAULTS: dict[str, list[str]] = {
     "gpu: {mode: exclusive, devices: [0]}": [
         "7:33: gpu.devices: 1 named of 2 needed (2 nodes, 1 each); name more, or lower ranks.nodes"
     ],
-    "gpu: {mode: exclusive, devices: [-1, 1.0, yes, MIG-a, 'GPU-a,b']}": [
+    "gpu: {mode: exclusive, devices: [-1, 1.0, yes, MIG-a/7/0, 'GPU-a,b']}": [
         f"7:34: gpu.devices[0]: the number -1 is not a GPU; {DEVICE_FIX}",
         f"7:38: gpu.devices[1]: the number 1.0 is not a GPU; {DEVICE_FIX}",
         f"7:43: gpu.devices[2]: the text 'yes' is not a GPU; {DEVICE_FIX}",
-        f"7:48: gpu.devices[3]: the text 'MIG-a' is not a GPU; {DEVICE_FIX}",
-        f"7:55: gpu.devices[4]: the text 'GPU-a,b' is not a GPU; {DEVICE_FIX}",
+        f"7:48: gpu.devices[3]: the text 'MIG-a/7/0' is not a GPU; {DEVICE_FIX}",
+        f"7:59: gpu.devices[4]: the text 'GPU-a,b' is not a GPU; {DEVICE_FIX}",
     ],
     "gpu: {mode: shared, devices: [0, 1]}": [
         "7:30: gpu.devices: 2 GPUs named, and in mode shared all nodes use one; name one, or use "
@@ -68,6 +70,22 @@ FAULTS: dict[str, list[str]] = {
     "rendezvous: {backend: nccl}\ngpu: {mode: shared}": [
         "7:23: rendezvous.backend: nccl does not support ranks that share a GPU: it may hang, and "
         "would not say why; use auto or gloo, or say gpu.allow_unsupported: true"
+    ],
+    "rendezvous: {backend: nccl}\ngpu: {mode: mig}": [
+        "7:23: rendezvous.backend: nccl does not support MIG slices: it may hang, and would not "
+        "say why; use auto or gloo, or say gpu.allow_unsupported: true"
+    ],
+    "gpu: {mode: exclusive, devices: [0, MIG-a]}": [
+        "7:37: gpu.devices[1]: MIG-a is a MIG slice, and mode exclusive gives whole GPUs; name a "
+        "GPU, or use mode: mig"
+    ],
+    "  nproc_per_node: 2\ngpu: {mode: mig}": [
+        "7:19: ranks.nproc_per_node: 2 ranks in a node, and CUDA shows one MIG slice to all "
+        "processes of it; use nproc_per_node: 1 and nodes: 4"
+    ],
+    "gpu: {mode: mig, per_node: 2, memory_fraction: 0.5}": [
+        "7:18: gpu.per_node: has no meaning in mode mig; remove it, or use mode: exclusive",
+        "7:31: gpu.memory_fraction: has no meaning in mode mig; remove it, or use mode: shared",
     ],
     "  env: {CUDA_VISIBLE_DEVICES: '0'}": [
         f"7:9: ranks.env.CUDA_VISIBLE_DEVICES: 'CUDA_VISIBLE_DEVICES': {VISIBLE}"
@@ -104,6 +122,14 @@ def test_a_gpu_line_gets_its_fault(
             Gpu(mode="shared", allow_unsupported=True),
         ),
         ("rendezvous: {backend: nccl}\ngpu: {mode: exclusive}", Gpu(mode="exclusive")),
+        (
+            "gpu: {mode: mig, devices: [0, MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f]}",
+            Gpu(mode="mig", devices=(0, "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f")),
+        ),
+        (
+            "rendezvous: {backend: nccl}\ngpu: {mode: mig, allow_unsupported: true}",
+            Gpu(mode="mig", allow_unsupported=True),
+        ),
     ],
 )
 def test_what_is_right(text: str, gpu: Gpu, tmp_path: Path) -> None:
