@@ -28,6 +28,15 @@ SCRIPTS: dict[str, dict[str, Any]] = {
     "Accelerate's own, by torchrun": {"command": SYNC, "nproc_per_node": 2},
 }
 
+ABORTED = "aborted-at-exit"
+"""The signature of what torch's threads now and then make of an interpreter that ends. The scripts
+of this repository leave before that; Accelerate's does not."""
+
+
+def _applied(desk: Desk) -> dict[str, Any]:
+    ran = desk.run("apply", "--engine", "docker", "--json", "playbook.yaml", deadline_s=1200)
+    return dict(json.loads(ran.out))
+
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_of_others_is_proven_to_have_joined_and_to_train(
@@ -39,10 +48,13 @@ def test_a_script_of_others_is_proven_to_have_joined_and_to_train(
     playbook = yaml.safe_load((desk.folder / "playbook.yaml").read_text())
     playbook["ranks"] |= SCRIPTS[script]
     (desk.folder / "playbook.yaml").write_text(yaml.safe_dump(playbook))
-    ran = desk.run("apply", "--engine", "docker", "--json", "playbook.yaml", deadline_s=1200)
-    document = json.loads(ran.out)
+    document = _applied(desk)
+    if (document["diagnosis"] or {}).get(
+        "cause"
+    ) == ABORTED:  # torch's own race, which a script cannot mend here
+        document = _applied(desk)
     checks = {each["name"]: each["status"] for each in document["checks"]}
-    assert checks == dict.fromkeys(("alive", "joined", "training", "completed"), "ok"), ran.out
+    assert checks == dict.fromkeys(("alive", "joined", "training", "completed"), "ok"), document
     world_size = 2 * SCRIPTS[script].get("nproc_per_node", 1)
     joined = next(each["why"] for each in document["checks"] if each["name"] == "joined")
     assert joined.startswith(f"{world_size} ranks after ")
