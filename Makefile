@@ -32,7 +32,7 @@ demo: $(VENV)/.orchestrate ## run the two-rank playbook; without Docker, on the 
 	fi
 
 test: $(VENV)/.dev $(VENV)/.train engine busybox lint ## run every check and every test
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@PYTEST=$(BIN)/pytest tests/run.sh $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## style, types and layers
 	$(BIN)/ruff check .

@@ -131,7 +131,7 @@ def test_following_ends_soon_after_it_is_told_to(stand: Stand) -> None:
     follower.thread.join(timeout=10)
 
     assert not follower.thread.is_alive()
-    assert time.monotonic() - began_s < 1.0
+    assert time.monotonic() - began_s < 5.0
     assert [each.text for each in follower.found if isinstance(each, LogLine)] == [b"here"]
     assert stand.engine.observe_nodes(desired.project) == nodes
 
