@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.engines.base import Engine
+from orchestrator.engines.base import Engine, RunsSidecars
 from orchestrator.errors import FolderUnusable, LogGone
 from orchestrator.kept.files import (
     RUN_FILE,
@@ -17,13 +17,14 @@ from orchestrator.kept.files import (
     log_file,
     part_of,
     records_file,
+    sidecar_log_file,
     state_file,
     sweep,
     write_json,
 )
 from orchestrator.kept.stamped import StampedNode
 from orchestrator.kept.values import document
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.observed import ObservedNode, ObservedSidecar
 from orchestrator.state.reference import reference_name
 
 FOLDER = ".orchestrate/runs"
@@ -69,6 +70,21 @@ def save_logs(engine: Engine, nodes: Iterable[ObservedNode]) -> None:
     with ThreadPoolExecutor(8) as pool:
         for saved in [pool.submit(_save, engine, node, path) for node, path in unsaved]:
             saved.result()
+
+
+def save_sidecar_log(engine: RunsSidecars, sidecar: ObservedSidecar) -> None:
+    """Keep what a sidecar wrote beside the logs of the nodes that it was for.
+
+    Raises:
+        OutOfSpace: the disk is full; the sidecar may not be removed then.
+    """
+    if not sidecar.run_dir or sidecar.started_at_s is None:
+        return
+    path = sidecar_log_file(Path(sidecar.run_dir), sidecar.spec.role)
+    with keeping(f"the log of {sidecar.name}", path.parent, then="it was not removed"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(LogGone):
+            engine.save_sidecar_log(sidecar, path)
 
 
 def _is_saved(node: ObservedNode, path: Path) -> bool:

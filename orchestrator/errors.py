@@ -168,6 +168,10 @@ class NodeNotStarted(OrchestrateError):
     exit_code = ExitCode.NODE_NOT_STARTED
 
 
+class SidecarNotStarted(NodeNotStarted):
+    """What nodes need beside them did not start, or was not ready in time; none was started."""
+
+
 class PlanRefused(OrchestrateError):
     """A plan file that is out of date, damaged, or of a version not known here."""
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
-from orchestrator.archive import save_logs
-from orchestrator.engines.base import Engine
-from orchestrator.errors import OrchestrateError
+from orchestrator.archive import save_logs, save_sidecar_log
+from orchestrator.engines.base import Engine, RunsSidecars
+from orchestrator.errors import EngineFailed, OrchestrateError
 from orchestrator.events import (
     ActionDone,
     ActionFailed,
@@ -27,7 +27,10 @@ from orchestrator.plans.plan import (
     PullImage,
     RemoveNetwork,
     RemoveNode,
+    RemoveSidecar,
+    SetComputeMode,
     StartNode,
+    StartSidecar,
 )
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.observed import ObservedNode
@@ -41,14 +44,19 @@ FAILED_GRACE_S = 1.0
 """A gang with a dead rank cannot save a common checkpoint any more: it is given little time."""
 
 
+ComputeModes = Callable[[str, str], None]
+"""Sets a GPU, by UUID, to a compute mode. Raises GpuUnavailable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Where a plan is carried out, and who is told."""
+    """Where a plan is carried out, and who is told; `compute_modes` None: on this machine."""
 
     engine: Engine
     identity: RunIdentity
     sink: Sink
     grace_s: float = STOP_GRACE_S
+    compute_modes: ComputeModes | None = None
 
 
 def execute(plan: Plan, run: Execution) -> None:
@@ -63,17 +71,32 @@ def execute(plan: Plan, run: Execution) -> None:
     if plan.image:
         _perform(plan.image, run)
     _remove_gang(plan.remove_nodes, run)
-    for removal in plan.remove_networks:
-        _perform(removal, run)
-    if plan.create_network:
-        _perform(plan.create_network, run)
+    for action in _between_gangs(plan):
+        _perform(action, run)
     _start_gang(plan.start_nodes, run)
     for change in plan.change_nodes:
         _perform(change, run)
 
 
-Single = BuildImage | PullImage | CreateNetwork | RemoveNetwork | ChangeNode
+Single = (
+    BuildImage
+    | PullImage
+    | CreateNetwork
+    | RemoveNetwork
+    | StartSidecar
+    | RemoveSidecar
+    | SetComputeMode
+    | ChangeNode
+)
 """What is performed by itself; nodes are removed and started together."""
+
+
+def _between_gangs(plan: Plan) -> tuple[Single, ...]:
+    """What goes with the old nodes, and what has to be there before the new ones."""
+    network = (plan.create_network,) if plan.create_network else ()
+    sidecar = (plan.start_sidecar,) if plan.start_sidecar else ()
+    gone = (*plan.restore_modes, *plan.remove_sidecars, *plan.remove_networks)
+    return (*gone, *network, *sidecar, *plan.set_modes)
 
 
 def _perform(action: Single, run: Execution) -> None:
@@ -100,10 +123,29 @@ def _on_engine(action: Single, run: Execution) -> None:
             run.engine.create_network(action.network, run.identity.project)
         case RemoveNetwork():
             run.engine.remove_network(action.network)
+        case StartSidecar():
+            _beside(run).start_sidecar(action.sidecar, run.identity, action.restores)
+        case RemoveSidecar():
+            save_sidecar_log(_beside(run), action.sidecar)
+            _beside(run).remove_sidecars([action.sidecar])
+        case SetComputeMode():
+            _compute_modes(run)(action.uuid, action.mode)
         case ChangeNode():
             run.engine.change_node(action.node, action.wanted)
         case _:
             assert_never(action)
+
+
+def _beside(run: Execution) -> RunsSidecars:
+    if not isinstance(run.engine, RunsSidecars):
+        raise EngineFailed(f"the {run.engine.traits.name} engine runs no sidecars")
+    return run.engine
+
+
+def _compute_modes(run: Execution) -> ComputeModes:
+    from orchestrator.gpus.compute_mode import set_compute_mode  # few plans change a GPU
+
+    return run.compute_modes or set_compute_mode
 
 
 def _remove_gang(removals: Sequence[RemoveNode], run: Execution) -> None:

@@ -13,7 +13,10 @@ from orchestrator.plans.plan import (
     PullImage,
     RemoveNetwork,
     RemoveNode,
+    RemoveSidecar,
+    SetComputeMode,
     StartNode,
+    StartSidecar,
 )
 from orchestrator.verify.results import CheckResult, Status
 
@@ -35,15 +38,20 @@ def object_of(action: object) -> str:
     """The object that an action changes; removing and starting a node change the same one."""
     match action:
         case BuildImage(image) | PullImage(image):
-            return f"image {image.tag}"
+            named = f"image {image.tag}"
         case CreateNetwork(network) | RemoveNetwork(network):
-            return f"network {network.name}"
-        case RemoveNode(node) | StartNode(node):
-            return f"node {node.name}"
-        case ChangeNode(_, wanted):
-            return f"node {wanted.name}"
+            named = f"network {network.name}"
+        case RemoveNode(node) | StartNode(node) | ChangeNode(_, node):
+            named = f"node {node.name}"
+        case RemoveSidecar(sidecar):
+            named = f"{sidecar.spec.title} {sidecar.name}"
+        case StartSidecar(sidecar):
+            named = f"{sidecar.title} {sidecar.name}"
+        case SetComputeMode(uuid):
+            named = f"gpu {uuid}"
         case _:
             raise AssertionError(f"no such action: {action}")
+    return named
 
 
 def recap(

@@ -16,8 +16,14 @@ from typing import Protocol, runtime_checkable
 
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
-from orchestrator.state.observed import ObservedNetwork, ObservedNode, ObservedState, ProjectSummary
-from orchestrator.state.spec import NodeSpec
+from orchestrator.state.observed import (
+    ObservedNetwork,
+    ObservedNode,
+    ObservedSidecar,
+    ObservedState,
+    ProjectSummary,
+)
+from orchestrator.state.spec import NodeSpec, SidecarSpec
 from orchestrator.state.traits import EngineTraits
 from orchestrator.state.usage import Usage
 
@@ -35,6 +41,12 @@ class Query:
     network: str | None = None
     network_is_external: bool = False
     node_names: tuple[str, ...] = ()
+    sidecar: str | None = None
+
+    @property
+    def container_names(self) -> tuple[str, ...]:
+        """The names of all containers that the playbook needs."""
+        return (*self.node_names, self.sidecar) if self.sidecar else self.node_names
 
 
 OnLine = Callable[[str], None]
@@ -121,3 +133,30 @@ class UsageSource(Protocol):
 
     def usage(self, nodes: Sequence[ObservedNode]) -> tuple[Usage, ...]:
         """What the nodes that still run have used; one that has ended is left out."""
+
+
+Restores = tuple[tuple[str, str], ...]
+"""Compute modes of GPUs by UUID: what a sidecar remembers of them, for when it goes."""
+
+
+@runtime_checkable
+class RunsSidecars(Protocol):
+    """An engine that keeps a container beside the nodes, whose IPC namespace they join."""
+
+    def observe_sidecars(self, project: str) -> tuple[ObservedSidecar, ...]:
+        """The project's sidecars alone; more than one only where somebody meddled."""
+
+    def start_sidecar(
+        self, sidecar: SidecarSpec, identity: RunIdentity, restores: Restores
+    ) -> None:
+        """Create and start it; returns once its health command has passed.
+
+        Raises:
+            SidecarNotStarted: it ended, or has not become ready in time.
+        """
+
+    def remove_sidecars(self, sidecars: Sequence[ObservedSidecar]) -> None:
+        """Remove them, with force; one that is gone already is no error."""
+
+    def save_sidecar_log(self, sidecar: ObservedSidecar, path: Path) -> None:
+        """As `Engine.save_log` does. Raises LogGone."""

@@ -32,6 +32,11 @@ def log_file(folder: Path, node_rank: int) -> Path:
     return folder / f"node-{node_rank}.log"
 
 
+def sidecar_log_file(folder: Path, role: str) -> Path:
+    """What a sidecar wrote, byte for byte."""
+    return folder / f"{role}.log"
+
+
 def state_file(folder: Path, node_rank: int) -> Path:
     """How a node was found last."""
     return folder / f"node-{node_rank}.json"

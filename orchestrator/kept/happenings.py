@@ -12,7 +12,17 @@ from typing import Any
 from orchestrator.events import Event, LogEnded, NodeSpoke, NodesSampled
 from orchestrator.kept.values import document
 from orchestrator.plans.document import counts, planned_objects
-from orchestrator.plans.plan import Action, ChangeNode, Plan, RemoveNetwork, RemoveNode, StartNode
+from orchestrator.plans.plan import (
+    Action,
+    ChangeNode,
+    Plan,
+    RemoveNetwork,
+    RemoveNode,
+    RemoveSidecar,
+    SetComputeMode,
+    StartNode,
+    StartSidecar,
+)
 from orchestrator.state.observed import ObservedNode
 
 _OF_NODE = (
@@ -71,6 +81,10 @@ def _name(action: Action) -> str:
     match action:
         case RemoveNode(node) | StartNode(node):
             return node.name
+        case RemoveSidecar(sidecar) | StartSidecar(sidecar):
+            return sidecar.name
+        case SetComputeMode(uuid):
+            return uuid
         case ChangeNode(_, wanted):
             return wanted.name
         case RemoveNetwork(network):

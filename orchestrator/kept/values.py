@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.plans.document import plan_document
 from orchestrator.plans.plan import Plan
 from orchestrator.redaction import VEIL, redacted
-from orchestrator.state.observed import ObservedNode
-from orchestrator.state.spec import NodeSpec, Secret
+from orchestrator.state.observed import ObservedContainer
+from orchestrator.state.spec import ContainerSpec, Secret
+
+Spec = TypeVar("Spec", bound=ContainerSpec)
 
 _OF_A_LAUNCH = re.compile(
     r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)|NODE_RANK|NNODES|NPROC_PER_NODE|RDZV_ID|MASTER_\w+"
@@ -23,9 +25,9 @@ _OF_A_LAUNCH = re.compile(
 def document(value: object) -> Any:
     """A value as JSON data: dataclasses as objects, every text redacted."""
     match value:
-        case NodeSpec() | ObservedNode():
+        case ContainerSpec() | ObservedContainer():
             return _fields(
-                veiled(value) if isinstance(value, NodeSpec) else _without_command(value)
+                veiled(value) if isinstance(value, ContainerSpec) else _without_command(value)
             )
         case str() | Enum():
             # Of a member of a StrEnum its value, of one of any other enumeration its name.
@@ -44,12 +46,12 @@ def _fields(value: Any) -> dict[str, Any]:
     return {field.name: document(getattr(value, field.name)) for field in fields(value)}
 
 
-def _without_command(node: ObservedNode) -> ObservedNode:
+def _without_command(node: ObservedContainer) -> ObservedContainer:
     """Its command may hold what the playbook took from the environment; `run.json` has it."""
     return replace(node, spec=replace(node.spec, command=()))
 
 
-def veiled(spec: NodeSpec) -> NodeSpec:
+def veiled(spec: Spec) -> Spec:
     """The spec without secrets, and without the values of variables but those of a launch.
 
     Of a variable that a playbook, a file or an image sets, nobody can tell whether it is a

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.redaction import VEIL
-from orchestrator.state.spec import NodeSpec, spec_fields
+from orchestrator.state.spec import ContainerSpec, spec_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class FieldChange:
         return f"{self.field}: {old} -> {new}"
 
 
-def field_changes(found: NodeSpec, wanted: NodeSpec) -> tuple[FieldChange, ...]:
+def field_changes(found: ContainerSpec, wanted: ContainerSpec) -> tuple[FieldChange, ...]:
     """Every field in which two specs differ, in a fixed order."""
     if found == wanted:
         return ()
@@ -53,7 +53,7 @@ def _veiled(change: FieldChange) -> FieldChange:
     return replace(change, old=old, new=new)
 
 
-def _changed_secrets(found: NodeSpec, wanted: NodeSpec) -> Iterator[FieldChange]:
+def _changed_secrets(found: ContainerSpec, wanted: ContainerSpec) -> Iterator[FieldChange]:
     there = {secret.name: secret.value for secret in found.secrets}
     for secret in wanted.secrets:
         if secret.name in there and there[secret.name] != secret.value:
@@ -66,7 +66,9 @@ def _set(fields: Mapping[str, str], name: str) -> str | None:
     return text if text or name.startswith("env.") else None
 
 
-def _opened(change: FieldChange, found: NodeSpec, wanted: NodeSpec) -> tuple[FieldChange, ...]:
+def _opened(
+    change: FieldChange, found: ContainerSpec, wanted: ContainerSpec
+) -> tuple[FieldChange, ...]:
     """A command of as many words as before differs in words; any other change is one."""
     if change.field != "command" or len(found.command) != len(wanted.command):
         return (change,)

@@ -1,7 +1,7 @@
 """A plan as people and machines read it: what becomes of each object, and why. Pure.
 
 An action is a step; removing a node and starting one in its place are two. What is shown
-is objects, each once, in a fixed order: image, networks, nodes by rank.
+is objects, each once, in a fixed order: image, networks, sidecars and their GPUs, nodes by rank.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from orchestrator.plans.difference import FieldChange
-from orchestrator.plans.plan import Action, Plan, RemoveNetwork, RemoveNode, Unchanged
+from orchestrator.plans.plan import (
+    Action,
+    Plan,
+    RemoveNetwork,
+    RemoveNode,
+    SetComputeMode,
+    Unchanged,
+)
 
 PLAN_VERSION: Final = 1
 """Of the JSON form; raised when a field changes its meaning or goes."""
@@ -46,11 +53,11 @@ class PlannedObject:
     """One object, what becomes of it, and why."""
 
     change: Change
-    kind: str  # image | network | node | container
+    kind: str  # image | network | node | gpu, or what a sidecar is called
     name: str
     cause: str
     changes: tuple[FieldChange, ...] = ()
-    gpus: tuple[str, ...] = ()  # which a node that starts is given
+    gpus: tuple[str, ...] = ()  # which a node or sidecar that starts is given
 
     def __str__(self) -> str:
         gpus = f"  gpus: {','.join(self.gpus)}" if self.gpus else ""
@@ -67,11 +74,17 @@ def planned_objects(plan: Plan) -> tuple[PlannedObject, ...]:
         *(each for _, each in kept if each.kind == "image"),
         *(each for _, each in kept if each.kind == "network"),
         *_networks(plan),
+        *(each for rank, each in kept if rank is None and each.kind not in _EARLIER),
+        *_sidecars(plan),
+        *_gpus(plan),
         *(
             each
             for _, each in sorted(nodes, key=lambda pair: (pair[0], pair[1].change != "replace"))
         ),
     )
+
+
+_EARLIER: Final = ("image", "network")
 
 
 def counts(objects: Iterable[PlannedObject]) -> dict[Change, int]:
@@ -146,7 +159,7 @@ def _on_one_line(text: str) -> str:
 
 
 def _kept(each: Unchanged) -> PlannedObject:
-    kind, _, name = each.name.partition(" ")
+    kind, _, name = each.name.rpartition(" ")
     return PlannedObject(Change.KEEP, kind, name, each.why)
 
 
@@ -168,6 +181,33 @@ def _networks(plan: Plan) -> Iterator[PlannedObject]:
     if made is not None:
         change = Change.REPLACE if replaced else Change.CREATE
         yield _planned(change, "network", made.network.name, made)
+
+
+def _sidecars(plan: Plan) -> Iterator[PlannedObject]:
+    """One that starts where others were takes the place of the first."""
+    gone = list(plan.remove_sidecars)
+    if (start := plan.start_sidecar) is not None:
+        change = Change.REPLACE if gone else Change.CREATE
+        planned = _planned(change, start.sidecar.title, start.sidecar.name, start)
+        yield replace(planned, gpus=start.sidecar.gpus)
+        gone = gone[1:]
+    for removal in gone:
+        yield _planned(Change.REMOVE, removal.sidecar.spec.title, removal.sidecar.name, removal)
+
+
+def _gpus(plan: Plan) -> Iterator[PlannedObject]:
+    """What a GPU is set to in the end; one that is put back and set again stays as it is."""
+    last: dict[str, SetComputeMode] = {}
+    first: dict[str, SetComputeMode] = {}
+    for each in (*plan.restore_modes, *plan.set_modes):
+        first.setdefault(each.uuid, each)
+        last[each.uuid] = each
+    for uuid, action in last.items():
+        before, after = first[uuid].changes[0].old, action.mode
+        if before == after:
+            yield PlannedObject(Change.KEEP, "gpu", uuid, f"compute mode {after}")
+        else:
+            yield _planned(Change.CHANGE, "gpu", uuid, action)
 
 
 def _nodes(plan: Plan) -> Iterator[tuple[int, PlannedObject]]:

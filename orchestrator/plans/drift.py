@@ -14,13 +14,22 @@ from orchestrator.plans.difference import FieldChange, field_changes
 from orchestrator.state.desired import DesiredState, NetworkSpec
 from orchestrator.state.observed import (
     NodeStatus,
+    ObservedContainer,
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
+    ObservedSidecar,
     ObservedState,
     Oddity,
 )
-from orchestrator.state.spec import HealthCommand, NodeSpec, sorted_env, spec_hash
+from orchestrator.state.spec import (
+    ContainerSpec,
+    HealthCommand,
+    NodeSpec,
+    SidecarSpec,
+    sorted_env,
+    spec_hash,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,33 @@ def node_drifts(
     return drifts
 
 
+def sidecar_drift(wanted: SidecarSpec | None, observed: ObservedState) -> Drift:
+    """How the project's sidecar differs from the one that is wanted, if one is."""
+    found = observed.sidecars
+    if wanted is None:
+        return Drift("not in the playbook") if found else Drift()
+    if len(found) != 1:
+        return Drift("is there twice" if found else "not there yet")
+    around = Surroundings.of(observed, frozenset())
+    # A job that has ended needs it no more: a daemon that ended later is no drift.
+    is_needed = not all(node.has_finished_well for node in observed.nodes)
+    cause = _sidecar_cause(found[0], around) if is_needed else ""
+    return Drift(cause, _container_changes(wanted, found[0], around))
+
+
+def _sidecar_cause(found: ObservedSidecar, around: Surroundings) -> str:
+    if found.run_id != around.run_id:
+        return f"is of run {found.run_id or '(none)'}, the nodes of {around.run_id or '(none)'}"
+    if found.exit_code is not None:
+        return found.ending
+    if found.was_restarted:
+        return "was started again by hand: the nodes knew another process"
+    health = found.health
+    if found.status is NodeStatus.RUNNING and (health is None or health.status != "healthy"):
+        return f"does not answer{f': {health.output}' if health and health.output else ''}"
+    return _status_cause(found)
+
+
 def network_drift(network: ObservedNetwork, wanted: NetworkSpec | None, count: int) -> Drift:
     """How a network of ours differs; `count` networks bear its name."""
     if wanted is None or network.name != wanted.name:
@@ -107,7 +143,7 @@ def remaining_differences(
         (f"node {wanted.name}", change)
         for wanted in desired.nodes
         if (node := found.get(wanted.node_rank))
-        for change in _node_changes(wanted, node, around)
+        for change in _container_changes(wanted, node, around)
     )
     networks = tuple(
         (f"network {network.name}", change)
@@ -115,7 +151,13 @@ def remaining_differences(
         if network.project == desired.project
         for change in network_drift(network, desired.network, 1).changes
     )
-    return (*_image_left(desired, observed.image), *networks, *nodes)
+    sidecars = tuple(
+        (f"{wanted.title} {wanted.name}", change)
+        for wanted in ([desired.sidecar] if desired.sidecar else [])
+        for sidecar in observed.sidecars
+        for change in _container_changes(wanted, sidecar, around)
+    )
+    return (*_image_left(desired, observed.image), *networks, *sidecars, *nodes)
 
 
 def _image_left(
@@ -135,18 +177,19 @@ def _common_run(nodes: tuple[ObservedNode, ...]) -> str:
 
 
 def _node_drift(wanted: NodeSpec, found: ObservedNode, around: Surroundings) -> Drift:
-    changes = _node_changes(wanted, found, around)
+    changes = _container_changes(wanted, found, around)
     if found.status is NodeStatus.PAUSED and "status" in around.in_place:
         thaw = FieldChange("status", "paused", "running", forces_replacement=False)
         return Drift(_outer_cause(found, around), (thaw, *changes))
     return Drift(_status_cause(found) or _outer_cause(found, around), changes)
 
 
-def _node_changes(
-    wanted: NodeSpec, found: ObservedNode, around: Surroundings
+def _container_changes(
+    wanted: ContainerSpec, found: ObservedContainer, around: Surroundings
 ) -> tuple[FieldChange, ...]:
     """Every field that differs; the hash speaks where no field does."""
-    image = around.image
+    # A sidecar may have an image of its own, which was not looked at.
+    image = around.image if around.image and around.image.tag == wanted.image else None
     is_of_image = image is None or found.image_id == image.id
     changes = _spec_changes(wanted, found, image if is_of_image else None)
     if image is not None and not is_of_image:
@@ -165,7 +208,7 @@ def _node_changes(
     )
 
 
-def _stays(found: ObservedNode, around: Surroundings) -> Callable[[FieldChange], bool]:
+def _stays(found: ObservedContainer, around: Surroundings) -> Callable[[FieldChange], bool]:
     """Which changes leave the node where it is.
 
     The limits of a job that has ended are those that it ran with: another limit is another
@@ -183,7 +226,7 @@ def _stays(found: ObservedNode, around: Surroundings) -> Callable[[FieldChange],
 
 
 def _spec_changes(
-    wanted: NodeSpec, found: ObservedNode, image: ObservedImage | None
+    wanted: ContainerSpec, found: ObservedContainer, image: ObservedImage | None
 ) -> tuple[FieldChange, ...]:
     changes = field_changes(_plain(found.spec), _plain(_with_defaults(wanted, image)))
     if image is not None or wanted.image is None:
@@ -193,7 +236,7 @@ def _spec_changes(
     return tuple(change for change in changes if change.new is not None)
 
 
-def _with_defaults(spec: NodeSpec, image: ObservedImage | None) -> NodeSpec:
+def _with_defaults(spec: ContainerSpec, image: ObservedImage | None) -> ContainerSpec:
     """The spec as an engine reports it back: with what its image adds to it."""
     if image is None:
         return spec
@@ -206,7 +249,7 @@ def _with_defaults(spec: NodeSpec, image: ObservedImage | None) -> NodeSpec:
     )
 
 
-def _plain(spec: NodeSpec) -> NodeSpec:
+def _plain(spec: ContainerSpec) -> ContainerSpec:
     """The spec without a PYTHONPATH of nothing, which is none once the probe is put before it."""
     if not spec.probe or ("PYTHONPATH", "") not in spec.env:
         return spec
@@ -222,7 +265,7 @@ def _with_image_health(
     return replace(own, start_period_s=of_image.start_period_s)
 
 
-def _status_cause(found: ObservedNode) -> str:
+def _status_cause(found: ObservedContainer) -> str:
     match found.status:
         case NodeStatus.RUNNING:
             return ""

@@ -104,6 +104,7 @@ def _secrets(desired: DesiredState) -> list[bytes | None]:
 
 def _identities(observed: ObservedState) -> dict[str, str]:
     found = {f"node {node.name}": node.id for node in observed.nodes}
+    found |= {f"{each.spec.title} {each.name}": each.id for each in observed.sidecars}
     found |= {f"network {network.name}": network.id for network in observed.networks}
     if observed.image is not None:
         found[f"image {observed.image.tag}"] = observed.image.id

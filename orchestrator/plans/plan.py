@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from orchestrator.plans.difference import FieldChange
 from orchestrator.state.desired import ImageSpec, NetworkSpec
-from orchestrator.state.observed import ObservedNetwork, ObservedNode
-from orchestrator.state.spec import NodeSpec
+from orchestrator.state.observed import ObservedNetwork, ObservedNode, ObservedSidecar
+from orchestrator.state.spec import NodeSpec, SidecarSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,59 @@ class ChangeNode:
         return f"~ change node {self.wanted.name}  ({_reason(self)})"
 
 
+@dataclass(frozen=True, slots=True)
+class StartSidecar:
+    """Create a sidecar, start it, and wait until it is ready for the nodes.
+
+    `restores` are the compute modes, by UUID, that its GPUs are to be given back when it goes.
+    """
+
+    sidecar: SidecarSpec
+    cause: str
+    changes: tuple[FieldChange, ...] = ()
+    restores: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        gpus = f"  gpus: {','.join(self.sidecar.gpus)}" if self.sidecar.gpus else ""
+        return f"+ start {self.sidecar.title} {self.sidecar.name}{gpus}  ({_reason(self)})"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSidecar:
+    """Keep a sidecar's log and remove it; no node needs it any more."""
+
+    sidecar: ObservedSidecar
+    cause: str
+    changes: tuple[FieldChange, ...] = ()
+
+    def __str__(self) -> str:
+        return f"- remove {self.sidecar.spec.title} {self.sidecar.name}  ({_reason(self)})"
+
+
+@dataclass(frozen=True, slots=True)
+class SetComputeMode:
+    """Set who may use a GPU of this machine at a time, for whoever uses it, or put that back."""
+
+    uuid: str
+    mode: str
+    cause: str
+    changes: tuple[FieldChange, ...] = ()
+
+    def __str__(self) -> str:
+        return f"~ set gpu {self.uuid}  ({_reason(self)})"
+
+
 Action = (
-    BuildImage | PullImage | RemoveNode | RemoveNetwork | CreateNetwork | StartNode | ChangeNode
+    BuildImage
+    | PullImage
+    | RemoveNode
+    | SetComputeMode
+    | RemoveSidecar
+    | RemoveNetwork
+    | CreateNetwork
+    | StartSidecar
+    | StartNode
+    | ChangeNode
 )
 
 
@@ -125,13 +176,20 @@ class Plan:
     The image comes first: while it cannot be had, what runs is left alone. All nodes
     go before any network, and all of the old gang goes before any of the new. Nodes are
     changed in place only where none is replaced. What is left alone is not ours.
+
+    A sidecar goes after the nodes that need it and comes before them. What a GPU is set to is put
+    back while the sidecar that remembers it is still there, and is set once its successor is.
     """
 
     project: str
     image: BuildImage | PullImage | None = None
     remove_nodes: tuple[RemoveNode, ...] = ()
+    restore_modes: tuple[SetComputeMode, ...] = ()
+    remove_sidecars: tuple[RemoveSidecar, ...] = ()
     remove_networks: tuple[RemoveNetwork, ...] = ()
     create_network: CreateNetwork | None = None
+    start_sidecar: StartSidecar | None = None
+    set_modes: tuple[SetComputeMode, ...] = ()
     start_nodes: tuple[StartNode, ...] = ()
     change_nodes: tuple[ChangeNode, ...] = ()
     unchanged: tuple[Unchanged, ...] = ()
@@ -142,11 +200,16 @@ class Plan:
         """Every action, in order."""
         image = (self.image,) if self.image else ()
         network = (self.create_network,) if self.create_network else ()
+        sidecar = (self.start_sidecar,) if self.start_sidecar else ()
         return (
             *image,
             *self.remove_nodes,
+            *self.restore_modes,
+            *self.remove_sidecars,
             *self.remove_networks,
             *network,
+            *sidecar,
+            *self.set_modes,
             *self.start_nodes,
             *self.change_nodes,
         )

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken, NotOwner
 from orchestrator.plans.difference import FieldChange
-from orchestrator.plans.drift import Drift, network_drift, node_drifts
+from orchestrator.plans.drift import Drift, network_drift, node_drifts, sidecar_drift
 from orchestrator.plans.plan import (
     BuildImage,
     ChangeNode,
@@ -23,6 +23,12 @@ from orchestrator.plans.plan import (
     RemoveNode,
     StartNode,
     Unchanged,
+)
+from orchestrator.plans.sidecars import (
+    SidecarSteps,
+    keep_sidecar,
+    remove_sidecars,
+    replace_sidecar,
 )
 from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
 from orchestrator.state.observed import ForeignObject, ObservedImage, ObservedNode, ObservedState
@@ -56,21 +62,31 @@ def make_plan(
     stale = _stale_networks(desired, observed)
     network = _plan_network(desired, observed, stale)
     own = node_drifts(desired, observed, in_place)
-    common = _common_cause(image, stale, rerun, failure)
-    drifts = _spread_to_gang(desired, own, common)
+    beside = sidecar_drift(desired.sidecar, observed)
+    common = _common_cause(image, stale, rerun, failure) or _cause_beside(desired, beside)
+    why = _gang_cause(desired, own, common)
+    drifts = _spread_to_gang(desired, own, why)
+    sidecar = _plan_sidecar(desired, observed, beside, why)
     return Plan(
         project=desired.project,
         image=image,
         remove_nodes=_plan_removals(observed, drifts),
+        restore_modes=sidecar.restore_modes,
+        remove_sidecars=sidecar.remove,
         remove_networks=stale,
         create_network=network,
+        start_sidecar=sidecar.start,
+        set_modes=sidecar.set_modes,
         start_nodes=tuple(
             StartNode(node, drifts[node.node_rank].why, drifts[node.node_rank].changes)
             for node in desired.nodes
             if drifts
         ),
         change_nodes=() if drifts else _plan_changes(desired, observed, own),
-        unchanged=_unchanged(desired, observed, (image, network), drifts or own),
+        unchanged=(
+            *_unchanged(desired, observed, (image, network), drifts or own),
+            *sidecar.unchanged,
+        ),
         left_alone=_left_alone(observed),
     )
 
@@ -78,9 +94,12 @@ def make_plan(
 def make_destroy_plan(observed: ObservedState) -> Plan:
     """Decide what must go for nothing of the project to be left."""
     cause = "destroy was asked for"
+    sidecar = remove_sidecars(observed.sidecars, cause)
     return Plan(
         project=observed.project,
         remove_nodes=tuple(RemoveNode(node, cause) for node in observed.nodes),
+        restore_modes=sidecar.restore_modes,
+        remove_sidecars=sidecar.remove,
         remove_networks=tuple(
             RemoveNetwork(net, cause)
             for net in observed.networks
@@ -181,18 +200,41 @@ def _common_cause(
     return f"the last run failed: {failure}" if failure else ""
 
 
+def _cause_beside(desired: DesiredState, drift: Drift) -> str:
+    """How a sidecar that goes or comes replaces the nodes; empty: it does neither."""
+    if not drift:
+        return ""
+    if desired.sidecar is None:
+        return "a sidecar of the project is not in the playbook"
+    return f"{desired.sidecar.title} {desired.sidecar.name} {drift.why or 'is replaced'}"
+
+
+def _plan_sidecar(
+    desired: DesiredState, observed: ObservedState, own: Drift, why: str
+) -> SidecarSteps:
+    """The sidecar is of one run with the nodes: it is replaced with them, and they with it."""
+    modes = dict(observed.compute_modes)
+    if not why:
+        return keep_sidecar(desired.sidecar, observed.sidecars, modes)
+    return replace_sidecar(desired.sidecar, observed.sidecars, modes, own or Drift(why))
+
+
+def _gang_cause(desired: DesiredState, own: dict[int, Drift], common: str) -> str:
+    """What replaces every node: the first that has diverged, or what they have in common."""
+    forced = [rank for rank, drift in own.items() if drift.forces_replacement]
+    if not forced:
+        return common
+    names = {node.node_rank: node.name for node in desired.nodes}
+    first = min(forced)
+    return f"gang: {names.get(first, f'node {first}')} {own[first].why or 'is replaced'}"
+
+
 def _spread_to_gang(desired: DesiredState, own: dict[int, Drift], common: str) -> dict[int, Drift]:
     """A surviving rank cannot join a new process group: one node replaced replaces all.
 
     Returns:
         Why each node is replaced; empty where none is.
     """
-    forced = [rank for rank, drift in own.items() if drift.forces_replacement]
-    if forced:
-        names = {node.node_rank: node.name for node in desired.nodes}
-        first = min(forced)
-        why = own[first].why or "is replaced"
-        common = f"gang: {names.get(first, f'node {first}')} {why}"
     if not common:
         return {}
     shared = {node.node_rank: Drift(common) for node in desired.nodes}

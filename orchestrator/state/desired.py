@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.state.spec import NodeSpec
+from orchestrator.state.spec import NodeSpec, SidecarSpec
 
 if TYPE_CHECKING:
     from orchestrator.gpus.demand import GpuDemand
@@ -36,6 +36,7 @@ class DesiredState:
     """Everything a playbook asks of one engine; `image`, `network` None where it has none.
 
     `gpus` is asked of the machine; the nodes have theirs once `devices.with_gpus` has chosen.
+    `sidecar` is there before the nodes are, and of one run with them: one gang, one sidecar.
     """
 
     project: str
@@ -45,6 +46,7 @@ class DesiredState:
     playbook: str = ""
     playbook_digest: str = ""
     gpus: GpuDemand | None = None
+    sidecar: SidecarSpec | None = None
 
     @property
     def world_size(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from orchestrator.state.spec import HealthCommand, NodeSpec
+from orchestrator.state.spec import ContainerSpec, HealthCommand, NodeSpec, SidecarSpec
 
 
 class NodeStatus(StrEnum):
@@ -48,11 +48,14 @@ class NodeHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class ObservedNode:
-    """A node that bears our labels. Times are seconds since the epoch, None if not reached."""
+class ObservedContainer:
+    """What a node and a sidecar that bear our labels have in common.
+
+    Times are seconds since the epoch, None if not reached.
+    """
 
     id: str
-    spec: NodeSpec
+    spec: ContainerSpec
     run_id: str
     spec_hash: str
     status: NodeStatus
@@ -65,23 +68,15 @@ class ObservedNode:
     network_id: str | None = None
     error: str = ""
     run_dir: str = ""
-    restart_count: int = 0
     was_restarted: bool = False  # started more than once: its peers knew another process
     entrypoint: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()
     health: NodeHealth | None = None  # None: it has no health command
-    # Where this machine reaches its ports, empty where it does not; it is no part of what it is.
-    address: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
         """The name it bears now, which may not be the one it was given."""
         return self.spec.name
-
-    @property
-    def node_rank(self) -> int:
-        """Its place in the gang, from its label."""
-        return self.spec.node_rank
 
     @property
     def is_active(self) -> bool:
@@ -104,6 +99,32 @@ class ObservedNode:
         if code is not None and code > 128:
             return f"was killed by signal {code - 128} (exit code {code})"
         return f"exited with code {code}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNode(ObservedContainer):
+    """A node that bears our labels."""
+
+    spec: NodeSpec
+    restart_count: int = 0
+    # Where this machine reaches its ports, empty where it does not; it is no part of what it is.
+    address: str = field(default="", compare=False)
+
+    @property
+    def node_rank(self) -> int:
+        """Its place in the gang, from its label."""
+        return self.spec.node_rank
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedSidecar(ObservedContainer):
+    """A sidecar that bears our labels.
+
+    `restores` are the compute modes that its GPUs are given back when it goes, by UUID.
+    """
+
+    spec: SidecarSpec
+    restores: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +177,8 @@ class ForeignObject:
 class ObservedState:
     """All that an engine found of one project, and what stands in its way.
 
-    `lookalikes` bear the project's labels, yet are none of its nodes: they are left alone.
+    `lookalikes` bear the project's labels, yet are none of its objects: they are left alone.
+    `compute_modes` are those of this machine's GPUs by UUID, where they were asked for.
     """
 
     project: str
@@ -165,11 +187,14 @@ class ObservedState:
     nodes: tuple[ObservedNode, ...] = ()
     foreign: tuple[ForeignObject, ...] = ()
     lookalikes: tuple[ForeignObject, ...] = ()
+    sidecars: tuple[ObservedSidecar, ...] = ()
+    compute_modes: tuple[tuple[str, str], ...] = ()
 
     @property
     def exists(self) -> bool:
         """True when the engine holds anything of the project."""
-        return bool(self.nodes or any(net.project == self.project for net in self.networks))
+        held = self.nodes or self.sidecars
+        return bool(held or any(net.project == self.project for net in self.networks))
 
 
 @dataclass(frozen=True, slots=True)

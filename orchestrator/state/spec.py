@@ -1,4 +1,4 @@
-"""One node, as it should be or as an engine found it, in the form in which the two compare."""
+"""One container, as it should be or as an engine found it, in the form in which the two compare."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from orchestrator.redaction import VEIL
 
 UNLIMITED = -1
 """As a limit, the kernel's own word for none."""
+
+SHAREABLE = "shareable"
+"""As an IPC namespace: the container's own, which others may join."""
+
+NO_NETWORK = "none"
+"""As a network: the container reaches nobody, and nobody reaches it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,18 +84,18 @@ class HealthCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSpec:
-    """One node as it should be, or as an engine found it; the planner compares two of these.
+class ContainerSpec:
+    """What a node and a sidecar have in common; the planner compares two of a kind.
 
     `name` is container name, hostname and network alias in one, so that the address a
     peer is told and the address Gloo binds are the same. `env` is sorted by name and
-    holds no run id. `user` None means the image's own. `gpus` are UUIDs, in the order of the
-    node's CUDA ordinals. `hidden_env` names the variables whose values are not to be shown.
-    `health` None means the image's own, if it has any.
+    holds no run id. `user` None means the image's own. `gpus` are UUIDs, in the order of
+    CUDA's ordinals. `hidden_env` names the variables whose values are not to be shown.
+    `health` None means the image's own, if it has any. `ipc` says whose IPC namespace it is
+    in, /dev/shm included: None: its own alone; SHAREABLE: its own, which others may join;
+    else the name of the sidecar whose it joins.
     """
 
-    node_rank: int
-    num_ranks: int
     name: str
     command: tuple[str, ...]
     image: str | None = None  # the tag it was created from
@@ -105,6 +111,15 @@ class NodeSpec:
     secrets: tuple[Secret, ...] = ()
     probe: bool = False  # whether its Python processes find the probe
     health: HealthCommand | None = None
+    ipc: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSpec(ContainerSpec):
+    """One node: a container that ranks run in."""
+
+    node_rank: int
+    num_ranks: int
 
     @property
     def ranks(self) -> range:
@@ -113,14 +128,31 @@ class NodeSpec:
         return range(first, first + self.num_ranks)
 
 
-def spec_fields(spec: NodeSpec) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarSpec(ContainerSpec):
+    """A container beside the nodes that they cannot do without, and in which no rank runs.
+
+    `role` is what it is for. `compute_mode` is what its GPUs are set to while it is there;
+    None: they are left as they are.
+    """
+
+    role: str
+    compute_mode: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called, before its name."""
+        return f"{self.role} daemon"
+
+
+def spec_fields(spec: ContainerSpec) -> dict[str, str]:
     """Flatten a spec to `{field: text}`, the form that is compared and hashed.
 
     It holds the values of hidden variables; what is shown of it went through `field_changes`.
     """
     fields = {
         "name": spec.name,
-        "ranks": f"{spec.ranks.start}..{spec.ranks.stop - 1}",
+        **_own_fields(spec),
         "image": spec.image or "",
         "command": json.dumps(spec.command),
         "user": spec.user or "",
@@ -134,6 +166,8 @@ def spec_fields(spec: NodeSpec) -> dict[str, str]:
     }
     if spec.gpus:
         fields["gpus"] = ",".join(spec.gpus)
+    if spec.ipc is not None:
+        fields["ipc"] = spec.ipc
     if (memlock := spec.limits.memlock_bytes) is not None:
         fields["memlock"] = "unlimited" if memlock == UNLIMITED else _shown(memlock)
     if spec.confinement is not None:
@@ -147,6 +181,17 @@ def spec_fields(spec: NodeSpec) -> dict[str, str]:
     for mount in spec.mounts:
         fields[f"mounts.{mount.target}"] = f"{mount.source} ({'ro' if mount.read_only else 'rw'})"
     return fields
+
+
+def _own_fields(spec: ContainerSpec) -> dict[str, str]:
+    """What only a node has, or only a sidecar."""
+    match spec:
+        case NodeSpec(ranks=ranks):
+            return {"ranks": f"{ranks.start}..{ranks.stop - 1}"}
+        case SidecarSpec(compute_mode=mode):
+            return {"compute_mode": mode} if mode else {}
+        case _:
+            return {}
 
 
 def _confinement_fields(confinement: Confinement) -> dict[str, str]:
@@ -193,7 +238,7 @@ CHANGEABLE = frozenset({"name", "resources.cpus", "resources.memory", "resources
 """What an engine may change in place: found by inspection alone, as a label cannot be edited."""
 
 
-def spec_hash(spec: NodeSpec) -> str:
+def spec_hash(spec: ContainerSpec) -> str:
     """`v1:sha256…` over what of the flattened spec stays as long as the node does.
 
     The version guards old labels when fields are added.

@@ -34,7 +34,7 @@ from orchestrator.state.spec import (
 pytestmark = pytest.mark.docker
 
 LIMITS = Limits(cpus=0.3, memory_bytes=16 * 2**20, shm_bytes=2**20, pids=77)
-BARE = NodeSpec(0, 1, "", ("true",), confinement=None)
+BARE = NodeSpec(node_rank=0, num_ranks=1, name="", command=("true",), confinement=None)
 OWN = (".Created", ".GraphDriver")
 """What no two containers have in common, besides their ids."""
 

@@ -29,7 +29,14 @@ from .record import RecordCase
 TABLE = "bad engines"
 DEADLINES = Deadlines(0.1)
 LONGEST_S = DEADLINES.bulk_s + LINGER_S + 2.0
-SPEC = NodeSpec(0, 1, "pair-node-0", ("true",), image="app:1", network="pair-net")
+SPEC = NodeSpec(
+    node_rank=0,
+    num_ranks=1,
+    name="pair-node-0",
+    command=("true",),
+    image="app:1",
+    network="pair-net",
+)
 NODE = ObservedNode("1234567890ab", SPEC, "run-1", "", NodeStatus.RUNNING, started_at_s=1.0)
 QUERY = Query("pair", image_tag="app:1", network="pair-net", node_names=("pair-node-0",))
 IDENTITY = RunIdentity("pair", "run-1", "/nowhere")

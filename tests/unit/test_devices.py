@@ -258,7 +258,12 @@ def test_an_ended_run_stays_as_it_is_but_is_not_repeated_on_what_is_taken_since(
 def put_other(bench: Bench, mode: str, uuid: str) -> str:
     """A node of another project that runs with a GPU; its id."""
     spec = NodeSpec(
-        7, 1, "other-node-7", ("sleep",), env=(("ORCHESTRATE_GPU_MODE", mode),), gpus=(uuid,)
+        node_rank=7,
+        num_ranks=1,
+        name="other-node-7",
+        command=("sleep",),
+        env=(("ORCHESTRATE_GPU_MODE", mode),),
+        gpus=(uuid,),
     )
     known = set(bench.engine.world.nodes)
     bench.engine.start_nodes([spec], RunIdentity("other", "run-9", ""), lambda _: None)

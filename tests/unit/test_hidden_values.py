@@ -7,7 +7,7 @@ from dataclasses import replace
 from orchestrator.plans.difference import FieldChange, field_changes
 from orchestrator.state.spec import NodeSpec, Secret
 
-NODE = NodeSpec(0, 1, "pair-node-0", ("true",))
+NODE = NodeSpec(node_rank=0, num_ranks=1, name="pair-node-0", command=("true",))
 
 
 def test_a_hidden_variable_is_said_to_have_changed() -> None:

@@ -44,7 +44,12 @@ def _host(creation: Creation) -> dict[str, Any]:
         **_limits(node.limits),
         **({"DeviceRequests": [_gpus(node.gpus)]} if node.gpus else {}),
         **(_confinement(node.confinement) if node.confinement is not None else {}),
+        **_ipc(creation.ipc_mode),
     }
+
+
+def _ipc(mode: str | None) -> dict[str, str]:
+    return {} if mode is None else {"IpcMode": mode}
 
 
 def _health(creation: Creation, health: HealthCommand) -> dict[str, Any]:
@@ -58,8 +63,8 @@ def _health(creation: Creation, health: HealthCommand) -> dict[str, Any]:
 
 
 def _endpoints(creation: Creation) -> dict[str, Any]:
-    node = creation.node
-    return {node.network: {"Aliases": [node.name]}} if node.network else {}
+    network, alias = creation.node.network, creation.alias
+    return {network: {"Aliases": [alias]}} if network and alias else {}
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

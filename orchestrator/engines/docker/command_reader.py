@@ -13,7 +13,7 @@ from orchestrator.engines.docker.cli import DockerCli, parse_objects
 from orchestrator.engines.docker.reading import Filter, Json
 from orchestrator.errors import EngineUnavailable
 from orchestrator.loglines import LogEnd, LogLine
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.observed import ObservedContainer, ObservedNode
 
 _PARALLEL_READS = 8
 
@@ -89,6 +89,6 @@ class CliReader:
                 for line in lines:
                     on_log(line)
 
-    def copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
+    def copy_log(self, node: ObservedContainer, file: BinaryIO) -> None:
         """See `Reader.copy_log`."""
         logs.copy(self._cli.prefix, node, file, deadline_s=self._cli.deadlines.bulk_s)

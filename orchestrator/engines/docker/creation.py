@@ -1,15 +1,18 @@
-"""A node that is about to be made: what both ways to make a container start from. Pure."""
+"""A container that is about to be made: what both ways to make one start from. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.engines.base import Restores
 from orchestrator.engines.docker.health import ASIDE
 from orchestrator.engines.docker.inspection import PROBE_CHANNEL
 from orchestrator.identity import ENV_PROBE_CHANNEL, told_to_nodes, with_probe
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.labels import (
+    LABEL_COMPUTE_MODE,
+    LABEL_COMPUTE_MODE_BEFORE,
     LABEL_HIDDEN_ENV,
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
@@ -22,11 +25,20 @@ from orchestrator.state.labels import (
     LABEL_RUN_DIR,
     LABEL_RUN_ID,
     LABEL_SECRETS,
+    LABEL_SIDECAR,
     LABEL_SPEC_HASH,
     PROBE_FOLDER,
     SECRETS_FOLDER,
 )
-from orchestrator.state.spec import Mount, NodeSpec, spec_hash
+from orchestrator.state.spec import (
+    NO_NETWORK,
+    SHAREABLE,
+    ContainerSpec,
+    Mount,
+    NodeSpec,
+    SidecarSpec,
+    spec_hash,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +54,23 @@ class ProbePlace:
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """A node as it should be, the run it is for, and who makes it.
+    """A node or a sidecar as it should be, the run it is for, and who makes it.
 
     Attributes:
-        node: the node.
+        node: the node, or the sidecar.
         identity: its run.
         owner: whose it is.
         private: the run's folder for what nobody else may see (`private.py`).
         probe: where the probe is; None for a node without it.
+        restores: the compute modes that a sidecar's GPUs are given back when it goes.
     """
 
-    node: NodeSpec
+    node: ContainerSpec
     identity: RunIdentity
     owner: str
     private: Path = Path()
     probe: ProbePlace | None = None
+    restores: Restores = ()
 
     @property
     def shown_env(self) -> dict[str, str]:
@@ -107,8 +121,7 @@ class Creation:
         labels = {
             LABEL_PROJECT: identity.project,
             LABEL_OWNER: self.owner,
-            LABEL_NODE_RANK: str(node.node_rank),
-            LABEL_NUM_RANKS: str(node.num_ranks),
+            **self._place,
             LABEL_RUN_ID: identity.run_id,
             LABEL_SPEC_HASH: spec_hash(node),
             LABEL_PLAYBOOK: identity.playbook,
@@ -123,3 +136,32 @@ class Creation:
         if self.probe is not None:
             labels[LABEL_PROBE] = str(self.probe.source)
         return labels
+
+    @property
+    def _place(self) -> dict[str, str]:
+        """What it is in its project: a node of some ranks, or a sidecar."""
+        match self.node:
+            case NodeSpec(node_rank=node_rank, num_ranks=num_ranks):
+                return {LABEL_NODE_RANK: str(node_rank), LABEL_NUM_RANKS: str(num_ranks)}
+            case SidecarSpec(role=role, compute_mode=None):
+                return {LABEL_SIDECAR: role}
+            case SidecarSpec(role=role, compute_mode=str() as mode):
+                before = ",".join(f"{uuid}={mode}" for uuid, mode in self.restores)
+                return {
+                    LABEL_SIDECAR: role,
+                    LABEL_COMPUTE_MODE: mode,
+                    LABEL_COMPUTE_MODE_BEFORE: before,
+                }
+            case _:
+                return {}
+
+    @property
+    def ipc_mode(self) -> str | None:
+        """The IPC namespace in Docker's words; None: the container's own."""
+        ipc = self.node.ipc
+        return ipc if ipc in {None, SHAREABLE} else f"container:{ipc}"
+
+    @property
+    def alias(self) -> str | None:
+        """The name that peers find it by; None where it is on no network of theirs."""
+        return None if self.node.network in {None, NO_NETWORK} else self.node.name

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Event
 
 from orchestrator.engines import probe_files
-from orchestrator.engines.base import OnLine, OnLog, Query
+from orchestrator.engines.base import OnLine, OnLog, Query, Restores
 from orchestrator.engines.docker.changing import Changer
 from orchestrator.engines.docker.cli import DockerCli, to_error
 from orchestrator.engines.docker.creation import Creation, ProbePlace
@@ -27,7 +27,8 @@ from orchestrator.engines.docker.inspection import Json, image_from_inspect
 from orchestrator.engines.docker.options import update_options
 from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.private import PrivateFiles
-from orchestrator.engines.docker.reading import Filter, Reader, ReadsStats
+from orchestrator.engines.docker.reading import Filter, Reader, ReadsStats, of_project
+from orchestrator.engines.docker.sidecars import Sidecars
 from orchestrator.engines.docker.threads import in_parallel, settle, to_its_end
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
 from orchestrator.identity import ENV_PYTHONPATH
@@ -35,13 +36,15 @@ from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.labels import LABEL_OWNER, LABEL_PROJECT
 from orchestrator.state.observed import (
     ForeignObject,
+    ObservedContainer,
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
+    ObservedSidecar,
     ObservedState,
     ProjectSummary,
 )
-from orchestrator.state.spec import NodeSpec
+from orchestrator.state.spec import ContainerSpec, NodeSpec, SidecarSpec
 from orchestrator.state.traits import EngineTraits
 from orchestrator.state.usage import Usage
 
@@ -149,12 +152,13 @@ class DockerEngine:
                     *foreign_networks,
                 ),
                 lookalikes=self._ownership.lookalikes(containers, query),
+                sidecars=self._ownership.sidecars(containers, query.project),
             )
 
     def observe_nodes(self, project: str) -> tuple[ObservedNode, ...]:
         """See `Engine.observe_nodes`."""
         with _understood("looking at nodes"):
-            containers = self._reader.containers([_of_project(project)])
+            containers = self._reader.containers([of_project(project)])
             return self._nodes(containers, project)
 
     def _nodes(self, containers: Iterable[Json], project: str) -> tuple[ObservedNode, ...]:
@@ -318,6 +322,32 @@ class DockerEngine:
             self._private.remove_run(run_id)
         self._changer.remove([node.id for node in nodes])
 
+    # -- sidecars --------------------------------------------------------------
+
+    @cached_property
+    def _sidecars(self) -> Sidecars:
+        return Sidecars(self._ways, self._ownership, self._deadlines)
+
+    def observe_sidecars(self, project: str) -> tuple[ObservedSidecar, ...]:
+        """See `RunsSidecars.observe_sidecars`."""
+        with _understood("looking at sidecars"):
+            return self._sidecars.observe(project)
+
+    def start_sidecar(
+        self, sidecar: SidecarSpec, identity: RunIdentity, restores: Restores
+    ) -> None:
+        """See `RunsSidecars.start_sidecar`."""
+        with _about(sidecar):
+            self._sidecars.start(sidecar, identity, restores)
+
+    def remove_sidecars(self, sidecars: Sequence[ObservedSidecar]) -> None:
+        """See `RunsSidecars.remove_sidecars`."""
+        self._sidecars.remove(sidecars)
+
+    def save_sidecar_log(self, sidecar: ObservedSidecar, path: Path) -> None:
+        """See `RunsSidecars.save_sidecar_log`."""
+        self._save(sidecar, path)
+
     def clear(self, project: str) -> None:
         """See `Engine.clear`: private files that no node refers to any more."""
         self._private.remove_project(project)
@@ -334,10 +364,13 @@ class DockerEngine:
 
     def save_log(self, node: ObservedNode, path: Path) -> None:
         """See `Engine.save_log`."""
+        self._save(node, path)
+
+    def _save(self, container: ObservedContainer, path: Path) -> None:
         part = path.with_suffix(".part")
         try:
             with part.open("wb") as file:
-                self._reader.copy_log(node, file)
+                self._reader.copy_log(container, file)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -356,7 +389,7 @@ def _understood(doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def _about(node: NodeSpec) -> Iterator[None]:
+def _about(node: ContainerSpec) -> Iterator[None]:
     """Let what is raised inside the block say which node it is about."""
     try:
         yield
@@ -365,14 +398,12 @@ def _about(node: NodeSpec) -> Iterator[None]:
         raise
 
 
-def _of_project(project: str) -> Filter:
-    return "label", f"{LABEL_PROJECT}={project}"
-
-
 def _wanted(query: Query) -> list[Filter]:
     """Filters that together give the project's nodes and any clash of names."""
-    filters = [_of_project(query.project)]
+    filters = [of_project(query.project)]
     if query.node_names:
         # One filter for all names: a regular expression on their common stem.
         filters.append(("name", f"^/?{query.project}-node-[0-9]+$"))
+    if query.sidecar:
+        filters.append(("name", f"^/?{query.sidecar}$"))
     return filters

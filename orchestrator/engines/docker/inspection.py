@@ -11,6 +11,8 @@ from orchestrator.engines.docker.health import health_command, node_health
 from orchestrator.identity import ENV_PROBE_CHANNEL, without_probe, without_run
 from orchestrator.images.labels import LABEL_INPUTS
 from orchestrator.state.labels import (
+    LABEL_COMPUTE_MODE,
+    LABEL_COMPUTE_MODE_BEFORE,
     LABEL_HIDDEN_ENV,
     LABEL_NODE_RANK,
     LABEL_NUM_RANKS,
@@ -20,6 +22,7 @@ from orchestrator.state.labels import (
     LABEL_RUN_DIR,
     LABEL_RUN_ID,
     LABEL_SECRETS,
+    LABEL_SIDECAR,
     LABEL_SPEC_HASH,
     PROBE_FOLDER,
     SECRETS_FOLDER,
@@ -29,9 +32,18 @@ from orchestrator.state.observed import (
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
+    ObservedSidecar,
     Oddity,
 )
-from orchestrator.state.spec import Confinement, Limits, Mount, NodeSpec, Secret
+from orchestrator.state.spec import (
+    SHAREABLE,
+    Confinement,
+    Limits,
+    Mount,
+    NodeSpec,
+    Secret,
+    SidecarSpec,
+)
 
 Json = Mapping[str, Any]
 
@@ -40,6 +52,8 @@ PROBE_CHANNEL = "/proc/1/fd/1"
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,7}")
+_ROLE = re.compile(r"[a-z]{1,16}")
+_CONTAINER = "container:"
 
 
 def parse_time(text: str) -> float | None:
@@ -70,31 +84,68 @@ def is_node(inspected: Json) -> bool:
     return str(inspected["Config"].get("Hostname")) == hostname
 
 
+def is_sidecar(inspected: Json) -> bool:
+    """True when a container carries the labels of a sidecar, and its hostname; see `is_node`."""
+    labels = container_labels(inspected)
+    role = labels.get(LABEL_SIDECAR, "")
+    if LABEL_PROJECT not in labels or not _ROLE.fullmatch(role):
+        return False
+    return str(inspected["Config"].get("Hostname")) == f"{labels[LABEL_PROJECT]}-{role}"
+
+
 def node_from_inspect(inspected: Json) -> ObservedNode:
     """One container that `is_node` as an observed node."""
-    labels, state = container_labels(inspected), inspected["State"]
+    labels = container_labels(inspected)
+    spec = NodeSpec(
+        **_spec(inspected, labels),
+        ipc=_joined_ipc(inspected["HostConfig"]),
+        node_rank=int(labels[LABEL_NODE_RANK]),
+        num_ranks=int(labels.get(LABEL_NUM_RANKS, "1")),
+    )
     return ObservedNode(
-        id=inspected["Id"],
-        spec=_spec(inspected, labels),
-        run_id=labels.get(LABEL_RUN_ID, ""),
-        spec_hash=labels.get(LABEL_SPEC_HASH, ""),
-        status=_status(state["Status"]),
-        exit_code=state["ExitCode"] if state["Status"] in {"exited", "dead"} else None,
-        oom_killed=bool(state.get("OOMKilled")),
-        created_at_s=parse_time(inspected.get("Created", "")),
-        started_at_s=parse_time(state.get("StartedAt", "")),
-        finished_at_s=parse_time(state.get("FinishedAt", "")),
-        image_id=inspected["Image"],
-        network_id=_network_id(inspected),
-        error=state.get("Error", ""),
-        run_dir=labels.get(LABEL_RUN_DIR, ""),
+        **_found(inspected, labels),
+        spec=spec,
         restart_count=_count(labels.get(LABEL_RESTART_COUNT, "")),
-        was_restarted=_was_restarted(inspected),
-        entrypoint=tuple(inspected["Config"].get("Entrypoint") or ()),
-        oddities=_oddities(inspected),
-        health=node_health(state),
         address=_address(inspected),
     )
+
+
+def sidecar_from_inspect(inspected: Json) -> ObservedSidecar:
+    """One container that `is_sidecar` as an observed sidecar."""
+    labels = container_labels(inspected)
+    spec = SidecarSpec(
+        **_spec(inspected, labels),
+        ipc=str(inspected["HostConfig"].get("IpcMode") or "") or None,
+        role=labels[LABEL_SIDECAR],
+        compute_mode=labels.get(LABEL_COMPUTE_MODE) or None,
+    )
+    before = (each.partition("=") for each in _names(labels, LABEL_COMPUTE_MODE_BEFORE))
+    restores = tuple((uuid, mode) for uuid, _, mode in before if mode)
+    return ObservedSidecar(**_found(inspected, labels), spec=spec, restores=restores)
+
+
+def _found(inspected: Json, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What is found in the same way of every container of ours, but for its spec."""
+    state = inspected["State"]
+    return {
+        "id": inspected["Id"],
+        "run_id": labels.get(LABEL_RUN_ID, ""),
+        "spec_hash": labels.get(LABEL_SPEC_HASH, ""),
+        "status": _status(state["Status"]),
+        "exit_code": state["ExitCode"] if state["Status"] in {"exited", "dead"} else None,
+        "oom_killed": bool(state.get("OOMKilled")),
+        "created_at_s": parse_time(inspected.get("Created", "")),
+        "started_at_s": parse_time(state.get("StartedAt", "")),
+        "finished_at_s": parse_time(state.get("FinishedAt", "")),
+        "image_id": inspected["Image"],
+        "network_id": _network_id(inspected),
+        "error": state.get("Error", ""),
+        "run_dir": labels.get(LABEL_RUN_DIR, ""),
+        "was_restarted": _was_restarted(inspected),
+        "entrypoint": tuple(inspected["Config"].get("Entrypoint") or ()),
+        "oddities": _oddities(inspected),
+        "health": node_health(state),
+    }
 
 
 def _was_restarted(inspected: Json) -> bool:
@@ -176,7 +227,14 @@ def _address(inspected: Json) -> str:
     return next((address for address in addresses if address), "")
 
 
-def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
+def _joined_ipc(host: Json) -> str | None:
+    """Whose IPC namespace a node has joined; an engine may let others join its own by default."""
+    mode = str(host.get("IpcMode") or "")
+    return None if mode in {"", "private", SHAREABLE} else mode.removeprefix(_CONTAINER)
+
+
+def _spec(inspected: Json, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What a node's spec and a sidecar's have in common."""
     config, host = inspected["Config"], inspected["HostConfig"]
     env = dict(_pair(item) for item in config.get("Env") or [])
     mounts = _mounts(host)
@@ -189,25 +247,23 @@ def _spec(inspected: Json, labels: Mapping[str, str]) -> NodeSpec:
     # Secrets are those that the labels name, and only where something is mounted for them.
     has_secrets = LABEL_SECRETS in labels and any(map(_holds_secrets, mounts))
     names = _names(labels, LABEL_SECRETS) if has_secrets else ()
-    return NodeSpec(
-        node_rank=int(labels[LABEL_NODE_RANK]),
-        num_ranks=int(labels.get(LABEL_NUM_RANKS, "1")),
-        name=inspected["Name"].lstrip("/"),
-        image=config["Image"],
-        command=tuple(config.get("Cmd") or ()),
-        env=without_run(env),
-        mounts=tuple(mount for mount in mounts if not (has_secrets and _holds_secrets(mount))),
-        limits=_limits(host),
-        user=config.get("User") or None,
-        network=",".join(sorted(_networks(inspected))) or None,
-        confinement=_confinement(host),
-        workdir=config.get("WorkingDir") or None,
-        gpus=_gpus(host),
-        hidden_env=_names(labels, LABEL_HIDDEN_ENV),
-        secrets=tuple(map(Secret, names)),
-        probe=has_probe,
-        health=health_command(config),
-    )
+    return {
+        "name": inspected["Name"].lstrip("/"),
+        "image": config["Image"],
+        "command": tuple(config.get("Cmd") or ()),
+        "env": without_run(env),
+        "mounts": tuple(mount for mount in mounts if not (has_secrets and _holds_secrets(mount))),
+        "limits": _limits(host),
+        "user": config.get("User") or None,
+        "network": ",".join(sorted(_networks(inspected))) or None,
+        "confinement": _confinement(host),
+        "workdir": config.get("WorkingDir") or None,
+        "gpus": _gpus(host),
+        "hidden_env": _names(labels, LABEL_HIDDEN_ENV),
+        "secrets": tuple(map(Secret, names)),
+        "probe": has_probe,
+        "health": health_command(config),
+    }
 
 
 def _pair(item: str) -> tuple[str, str]:
@@ -237,11 +293,16 @@ def _limits(host: Json) -> Limits:
     return Limits(
         cpus=host["NanoCpus"] / 1e9 if host.get("NanoCpus") else None,
         memory_bytes=host.get("Memory") or None,
-        shm_bytes=host.get("ShmSize") or None,
+        # That of a container which it shares one with is told as if it were its own.
+        shm_bytes=None if _joins(host) else host.get("ShmSize") or None,
         # Docker reports "no limit" as null, 0 or -1, depending on its version.
         pids=pids if (pids := host.get("PidsLimit") or 0) > 0 else None,
         memlock_bytes=_memlock(host),
     )
+
+
+def _joins(host: Json) -> bool:
+    return str(host.get("IpcMode") or "").startswith(_CONTAINER)
 
 
 def _memlock(host: Json) -> int | None:

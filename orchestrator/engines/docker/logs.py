@@ -25,7 +25,7 @@ from orchestrator.engines.docker.stamps import StampedLines
 from orchestrator.engines.lines import CHUNK_BYTES
 from orchestrator.errors import EngineFailed, EngineUnavailable, LogGone
 from orchestrator.loglines import LogEnd
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.observed import ObservedContainer, ObservedNode
 
 _MIN_FREE_BYTES = 64 * 1024
 
@@ -129,14 +129,16 @@ def read(
         stream.close()
 
 
-def _silent(node: ObservedNode, deadline_s: float) -> EngineUnavailable:
+def _silent(node: ObservedContainer, deadline_s: float) -> EngineUnavailable:
     return EngineUnavailable(
         f"docker did not hand over the log of {node.name} within {deadline_s:g} s",
         fix="see whether the engine is overloaded or hangs (`docker info`)",
     )
 
 
-def copy(prefix: Sequence[str], node: ObservedNode, file: BinaryIO, *, deadline_s: float) -> None:
+def copy(
+    prefix: Sequence[str], node: ObservedContainer, file: BinaryIO, *, deadline_s: float
+) -> None:
     """Have docker write one node's whole output into `file`.
 
     Raises:
@@ -168,7 +170,7 @@ def copy(prefix: Sequence[str], node: ObservedNode, file: BinaryIO, *, deadline_
     raise EngineFailed(f"docker could not hand over the log of {node.name}")
 
 
-def _is_gone(prefix: Sequence[str], node: ObservedNode, *, deadline_s: float) -> bool:
+def _is_gone(prefix: Sequence[str], node: ObservedContainer, *, deadline_s: float) -> bool:
     """Ask whether there is such a node: the words of `docker logs` are lost in its log."""
     inspect = [*prefix, "container", "inspect", "--format", "{{.Id}}", node.id]
     try:

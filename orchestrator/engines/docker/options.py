@@ -32,7 +32,7 @@ def create_options(creation: Creation, hidden: Path | None = None) -> dict[str, 
     optional = {
         "env_files": [str(hidden)] if hidden else None,
         "networks": [node.network] if node.network else None,
-        "network_aliases": [node.name] if node.network else None,
+        "network_aliases": [creation.alias] if creation.alias else None,
         "user": node.user,
         "workdir": node.workdir,
         "cpus": limits.cpus,
@@ -43,6 +43,7 @@ def create_options(creation: Creation, hidden: Path | None = None) -> dict[str, 
         "pids_limit": limits.pids,
         "gpus": _gpus(node.gpus),
         "ulimit": _ulimits(limits.memlock_bytes),
+        "ipc": creation.ipc_mode,
     }
     if confinement is not None:
         optional |= _confinement(confinement)

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.engines.base import Query
 from orchestrator.engines.docker.inspection import (
     container_labels,
     is_node,
+    is_sidecar,
     network_from_inspect,
     network_labels,
     node_from_inspect,
+    sidecar_from_inspect,
 )
 from orchestrator.state.labels import LABEL_OWNER, LABEL_PLAYBOOK, LABEL_PROJECT
-from orchestrator.state.observed import ForeignObject, ObservedNetwork, ObservedNode, ProjectSummary
+from orchestrator.state.observed import (
+    ForeignObject,
+    ObservedNetwork,
+    ObservedNode,
+    ObservedSidecar,
+    ProjectSummary,
+)
 
 ENV_OWNER = "ORCHESTRATE_OWNER"
 
@@ -40,8 +48,16 @@ class Ownership:
 
     def nodes(self, containers: Iterable[Json], project: str) -> tuple[ObservedNode, ...]:
         """The project's nodes among the containers, in rank order."""
+        containers = tuple(containers)
         nodes = [node_from_inspect(each) for each in containers if self._is_node(each, project)]
-        return tuple(sorted(nodes, key=lambda node: (node.node_rank, node.id)))
+        beside = {each.id: each.name for each in self.sidecars(containers, project)}
+        named = (_with_named_ipc(node, beside) for node in nodes)
+        return tuple(sorted(named, key=lambda node: (node.node_rank, node.id)))
+
+    def sidecars(self, containers: Iterable[Json], project: str) -> tuple[ObservedSidecar, ...]:
+        """The project's sidecars among the containers."""
+        found = (each for each in containers if self._is_sidecar(each, project))
+        return tuple(sorted(map(sidecar_from_inspect, found), key=lambda each: each.id))
 
     def foreign_containers(
         self, containers: Iterable[Json], query: Query
@@ -50,12 +66,12 @@ class Ownership:
         found = [
             _foreign("container", each["Name"].lstrip("/"), each["Id"], container_labels(each))
             for each in containers
-            if not self._is_node(each, query.project)
+            if not self._is_ours(each, query.project)
         ]
         return tuple(
             each
             for each in found
-            if each.name in query.node_names or self._is_rival(each, query.project)
+            if each.name in query.container_names or self._is_rival(each, query.project)
         )
 
     def lookalikes(self, containers: Iterable[Json], query: Query) -> tuple[ForeignObject, ...]:
@@ -63,9 +79,10 @@ class Ownership:
         found = [
             _foreign("container", each["Name"].lstrip("/"), each["Id"], container_labels(each))
             for each in containers
-            if not is_node(each) and _key(container_labels(each)) == (query.project, self.owner)
+            if not self._is_ours(each, query.project)
+            and _key(container_labels(each)) == (query.project, self.owner)
         ]
-        return tuple(each for each in found if each.name not in query.node_names)
+        return tuple(each for each in found if each.name not in query.container_names)
 
     def networks(
         self, networks: Iterable[Json], query: Query
@@ -87,13 +104,15 @@ class Ownership:
     def summaries(
         self, containers: Sequence[Json], networks: Iterable[Json]
     ) -> tuple[ProjectSummary, ...]:
-        """Every project that has a node or a network, each owner's for itself."""
+        """Every project that has a container or a network, each owner's for itself."""
         nodes = [(container_labels(each), each) for each in containers if is_node(each)]
-        labels = [label for label, _ in nodes] + [network_labels(each) for each in networks]
+        beside = [container_labels(each) for each in containers if is_sidecar(each)]
+        nets = [network_labels(each) for each in networks]
+        labels = [*(label for label, _ in nodes), *beside, *nets]
         return tuple(
             ProjectSummary(
                 name=project,
-                playbook=next((label.get(LABEL_PLAYBOOK, "") for label, _ in mine), ""),
+                playbook=_playbook_of((project, owner), labels),
                 node_names=tuple(sorted(each["Name"].lstrip("/") for _, each in mine)),
                 other_owner=None if owner == self.owner else owner,
             )
@@ -104,12 +123,29 @@ class Ownership:
     def _is_node(self, container: Json, project: str) -> bool:
         return is_node(container) and _key(container_labels(container)) == (project, self.owner)
 
+    def _is_sidecar(self, container: Json, project: str) -> bool:
+        return is_sidecar(container) and _key(container_labels(container)) == (project, self.owner)
+
+    def _is_ours(self, container: Json, project: str) -> bool:
+        return self._is_node(container, project) or self._is_sidecar(container, project)
+
     def _is_rival(self, found: ForeignObject, project: str) -> bool:
         return found.project == project and found.owner != self.owner
 
 
 def _key(labels: Mapping[str, str]) -> tuple[str, str]:
     return labels.get(LABEL_PROJECT, ""), labels.get(LABEL_OWNER, "")
+
+
+def _playbook_of(key: tuple[str, str], labels: Iterable[Mapping[str, str]]) -> str:
+    told = (each.get(LABEL_PLAYBOOK, "") for each in labels if _key(each) == key)
+    return next(filter(None, told), "")
+
+
+def _with_named_ipc(node: ObservedNode, sidecars: Mapping[str, str]) -> ObservedNode:
+    """The node with the name of the sidecar whose namespace it joined; Docker keeps the id."""
+    name = sidecars.get(node.spec.ipc or "")
+    return replace(node, spec=replace(node.spec, ipc=name)) if name else node
 
 
 def _foreign(kind: str, name: str, id_: str, labels: Mapping[str, str]) -> ForeignObject:

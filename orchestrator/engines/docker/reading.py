@@ -12,13 +12,19 @@ from threading import Event
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from orchestrator.engines.base import OnLog
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.labels import LABEL_PROJECT
+from orchestrator.state.observed import ObservedContainer, ObservedNode
 
 Json = dict[str, Any]
 """One object as `docker inspect` shows it; the engine's API gives the same."""
 
 Filter = tuple[str, str]
 """One of `docker ps --filter`, as name and value."""
+
+
+def of_project(project: str) -> Filter:
+    """Passes what bears a project's label."""
+    return "label", f"{LABEL_PROJECT}={project}"
 
 
 class Reader(Protocol):
@@ -52,7 +58,7 @@ class Reader(Protocol):
     def read_logs(self, nodes: Sequence[ObservedNode], on_log: OnLog) -> None:
         """See `Engine.read_logs`."""
 
-    def copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
+    def copy_log(self, node: ObservedContainer, file: BinaryIO) -> None:
         """Append the node's whole output, byte for byte. Raises OSError as the file does."""
 
 

@@ -21,7 +21,7 @@ from orchestrator.engines.docker.http_codec import Answer
 from orchestrator.engines.docker.wire import OK, Errand, Wire, connected, no_engine, refusal
 from orchestrator.errors import EngineFailed, LogGone
 from orchestrator.loglines import LogEnd
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.observed import ObservedContainer, ObservedNode
 
 # Not found, or dead and about to be removed: its log went with it.
 _GONE = frozenset({404, 409})
@@ -171,7 +171,7 @@ def read(errand: Errand, node: ObservedNode, on_log: OnLog, *, skip: int = 0) ->
     lines.finish()
 
 
-def copy(errand: Errand, node: ObservedNode, file: BinaryIO) -> None:
+def copy(errand: Errand, node: ObservedContainer, file: BinaryIO) -> None:
     """Write one node's whole output into `file`.
 
     Raises:
@@ -190,6 +190,6 @@ def copy(errand: Errand, node: ObservedNode, file: BinaryIO) -> None:
         raise LogGone(f"{errand.doing}: the log went with the node")
 
 
-def _target(node: ObservedNode, *options: str, stamped: bool = True) -> str:
+def _target(node: ObservedContainer, *options: str, stamped: bool = True) -> str:
     query = ("stdout=1", "stderr=1", *(["timestamps=1"] if stamped else []), *options)
     return f"/containers/{node.id}/logs?{'&'.join(query)}"

@@ -23,7 +23,7 @@ from orchestrator.engines.docker.reading import Filter, Json
 from orchestrator.engines.docker.wire import OK, Errand, Wire, connected, refusal
 from orchestrator.errors import EngineFailed, EngineUnavailable
 from orchestrator.loglines import LogEnd
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.observed import ObservedContainer, ObservedNode
 
 GONE = 404
 
@@ -122,7 +122,7 @@ class SocketReader:
             if not node.is_active:
                 on_log(LogEnd(node.node_rank))
 
-    def copy_log(self, node: ObservedNode, file: BinaryIO) -> None:
+    def copy_log(self, node: ObservedContainer, file: BinaryIO) -> None:
         """See `Reader.copy_log`."""
         from orchestrator.engines.docker import socket_logs
 
@@ -131,7 +131,7 @@ class SocketReader:
     def _errand(self, doing: str) -> Errand:
         return Errand(self._path, doing, self._deadlines.answer_s)
 
-    def _log_errand(self, node: ObservedNode) -> Errand:
+    def _log_errand(self, node: ObservedContainer) -> Errand:
         return Errand(self._path, f"reading the log of {node.name}", self._deadlines.bulk_s)
 
 

@@ -161,7 +161,13 @@ def _error(status: NodeStatus, end: ExitRecord | Damaged | None) -> str:
 
 def _without_record(folder: NodeFolder, status: NodeStatus, why: str) -> ObservedNode:
     """A node of which only the place is known. Its spec is a blank: no playbook asks for that."""
-    spec = NodeSpec(folder.node_rank, 1, folder.node_name, command=(), confinement=None)
+    spec = NodeSpec(
+        node_rank=folder.node_rank,
+        num_ranks=1,
+        name=folder.node_name,
+        command=(),
+        confinement=None,
+    )
     return ObservedNode(
         id=node_id(folder, ""), spec=spec, run_id="", spec_hash="", status=status, error=why
     )

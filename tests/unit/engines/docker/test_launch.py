@@ -30,7 +30,7 @@ class Launches:
 
     def create(self, creation: Creation) -> None:
         assert creation == Creation(creation.node, IDENTITY, "1000", Path("/nowhere/pair@run-1"))
-        if creation.node.node_rank == 0:
+        if creation.node.name.endswith("-0"):
             time.sleep(0.1)
             if self._first_fails:
                 raise ImageUnavailable("no such image")

@@ -27,7 +27,7 @@ TOLD = {
     "ORCHESTRATE_RESTART_COUNT": "3",
     "TORCHELASTIC_RESTART_COUNT": "3",
 }
-BARE = NodeSpec(0, 1, "pair-node-0", ("true",), confinement=None)
+BARE = NodeSpec(node_rank=0, num_ranks=1, name="pair-node-0", command=("true",), confinement=None)
 FULL = NodeSpec(
     node_rank=1,
     num_ranks=2,

@@ -30,7 +30,9 @@ from tests.unit.engines.docker.stand_in_engine import (
 )
 
 CREATION = Creation(
-    NodeSpec(0, 1, "pair-node-0", ("true",), image="app:1"), RunIdentity("pair", "r", "/r"), "1000"
+    NodeSpec(node_rank=0, num_ranks=1, name="pair-node-0", command=("true",), image="app:1"),
+    RunIdentity("pair", "r", "/r"),
+    "1000",
 )
 DONE = raw(head(204), stay=True)
 
