@@ -69,6 +69,7 @@ OTHERS: dict[str, object] = {
     "gpus": ("GPU-a",),
     "probe": True,
     "health": HealthCommand("true"),
+    "ipc": "other-mps",
 }
 NONE_ALLOWED = ("image", "user", "network", "confinement", "workdir")
 MOUNT_OTHERS: dict[str, object] = {"source": "/s", "target": "/t", "read_only": False}

@@ -27,7 +27,7 @@ from orchestrator.engines.docker.inspection import Json, image_from_inspect
 from orchestrator.engines.docker.options import update_options
 from orchestrator.engines.docker.ownership import Ownership, owner_of
 from orchestrator.engines.docker.private import PrivateFiles
-from orchestrator.engines.docker.reading import Filter, Reader, ReadsStats, of_project
+from orchestrator.engines.docker.reading import Reader, ReadsStats, filters_for, of_project
 from orchestrator.engines.docker.sidecars import Sidecars
 from orchestrator.engines.docker.threads import in_parallel, settle, to_its_end
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
@@ -140,7 +140,7 @@ class DockerEngine:
         with ThreadPoolExecutor(3) as pool, _understood("looking at the project"):
             image = pool.submit(self._observe_image, query.image_tag)
             networks = pool.submit(self._observe_networks, query)
-            containers = reader.containers(_wanted(query))
+            containers = reader.containers(filters_for(query))
             found_networks, foreign_networks = networks.result()
             return ObservedState(
                 project=query.project,
@@ -396,14 +396,3 @@ def _about(node: ContainerSpec) -> Iterator[None]:
     except OrchestrateError as exc:
         exc.about = node.name
         raise
-
-
-def _wanted(query: Query) -> list[Filter]:
-    """Filters that together give the project's nodes and any clash of names."""
-    filters = [of_project(query.project)]
-    if query.node_names:
-        # One filter for all names: a regular expression on their common stem.
-        filters.append(("name", f"^/?{query.project}-node-[0-9]+$"))
-    if query.sidecar:
-        filters.append(("name", f"^/?{query.sidecar}$"))
-    return filters

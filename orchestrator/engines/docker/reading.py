@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from threading import Event
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from orchestrator.engines.base import OnLog
+from orchestrator.engines.base import OnLog, Query
 from orchestrator.state.labels import LABEL_PROJECT
 from orchestrator.state.observed import ObservedContainer, ObservedNode
 
@@ -25,6 +25,17 @@ Filter = tuple[str, str]
 def of_project(project: str) -> Filter:
     """Passes what bears a project's label."""
     return "label", f"{LABEL_PROJECT}={project}"
+
+
+def filters_for(query: Query) -> list[Filter]:
+    """Filters that together give the project's containers and any clash of names."""
+    filters = [of_project(query.project)]
+    if query.node_names:
+        # One filter for all names: a regular expression on their common stem.
+        filters.append(("name", f"^/?{query.project}-node-[0-9]+$"))
+    if query.sidecar:
+        filters.append(("name", f"^/?{query.sidecar}$"))
+    return filters
 
 
 class Reader(Protocol):
