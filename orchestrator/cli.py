@@ -28,10 +28,12 @@ from orchestrator.commands.options import (
     engine_option,
     json_option,
     junit_option,
+    plain_option,
     playbook_argument,
     run_option,
     variables_options,
 )
+from orchestrator.display import cursor
 from orchestrator.errors import ExitCode, Interrupted, OrchestrateError
 
 if TYPE_CHECKING:
@@ -54,6 +56,10 @@ def app() -> None:
 @click.option("--detach", is_flag=True, help="Return once the nodes run; check nothing.")
 @click.option("--rerun", is_flag=True, help="Run again, although the last run finished.")
 @click.option("--check", is_flag=True, help="Show what would be done, as `plan`; do nothing.")
+@click.option(
+    "--follow/--no-follow", default=True, help="Show what the nodes write; on unless said."
+)
+@plain_option
 @junit_option
 @json_option
 def apply(playbook: Chosen, check: bool, **options: Any) -> ExitCode:
@@ -66,8 +72,8 @@ def apply(playbook: Chosen, check: bool, **options: Any) -> ExitCode:
     if check:
         from orchestrator.commands.planning import PlanOptions, plan_verb
 
-        options.pop("detach")
-        options.pop("junit")
+        for of_a_run in ("detach", "junit", "plain", "follow"):
+            options.pop(of_a_run)
         plan_verb(playbook.path, PlanOptions(given=playbook.given, **options))
         return ExitCode.CONVERGED
     from orchestrator.commands.verbs import ApplyOptions, apply_verb
@@ -324,6 +330,7 @@ def _take_signals() -> None:
     """The first Ctrl-C, SIGTERM or SIGHUP winds down, the second leaves at once."""
 
     def leave(_signal: int, _frame: FrameType | None) -> None:
+        cursor.restore()
         os._exit(int(ExitCode.INTERRUPTED))
 
     def wind_down(_signal: int, _frame: FrameType | None) -> None:

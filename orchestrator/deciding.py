@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.gpus.inventory import Gpu, Inventory
     from orchestrator.images.recipe import BuildRecipe
     from orchestrator.plans.file import PlanFile
-    from orchestrator.watch import Judgement, Watched
+    from orchestrator.watch import Judgement, OnLook, Watched
 
 
 def new_run_id() -> str:
@@ -53,6 +53,7 @@ class Request:
     run_id: Callable[[], str] = new_run_id
     pause: Callable[[float], None] = time.sleep
     inventory: Inventory | None = None  # None: that of this machine
+    on_look: OnLook | None = None  # gets each moment of the run that is judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +179,16 @@ def watched(request: Request, desired: DesiredState, sink: Sink = lambda _: None
     from orchestrator.watch import Watched
 
     checks = request.loaded.playbook.health_checks
-    return Watched(request.engine, desired, checks, sink, reference=kept_reference(request))
+    reference = kept_reference(request)
+    return Watched(
+        request.engine, desired, checks, sink, reference=reference, on_look=request.on_look
+    )
 
 
 def reference_request(request: Request) -> Request | None:
     """The run in a single process that losses are compared with; None where no check asks."""
     loaded = reference_of(request.loaded)
-    return replace(request, loaded=loaded, expected=None) if loaded else None
+    return replace(request, loaded=loaded, expected=None, on_look=None) if loaded else None
 
 
 def kept_reference(request: Request) -> Mapping[int, float] | None:

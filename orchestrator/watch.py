@@ -75,8 +75,27 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A moment of a run that is followed: its facts, which go on changing, and what checks said."""
+
+    run: Run
+    checks: tuple[Check, ...]
+    results: tuple[CheckResult, ...]
+
+
+OnLook = Callable[[Look], None]
+"""Takes each moment that was judged, many times a second: what a live board shows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
-    """What to watch, and where to tell of it; `reference` as in `Run`."""
+    """What to watch, and where to tell of it.
+
+    Attributes:
+        reference: as in `Run`.
+        on_look: gets each moment that is judged.
+        to_the_end: goes on when the checks are settled, until no node of the run runs any more.
+    """
 
     engine: Engine
     desired: DesiredState
@@ -84,6 +103,8 @@ class Watched:
     sink: Sink
     clock: Clock = time.time
     reference: Mapping[int, float] | None = None
+    on_look: OnLook | None = None
+    to_the_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +278,9 @@ class _Watcher:
             run = Run(self.facts, self.nodes, self.watched.clock(), self.watched.reference)
             results = evaluate(self.watched.checks, run)
             self._tell_of_checks(result for result in results if result.status is Status.OK)
-            if not _is_settled(results):
+            if self.watched.on_look is not None:
+                self.watched.on_look(Look(run, self.watched.checks, results))
+            if self._goes_on() or not _is_settled(results):
                 settled_since_s = None
                 self._tell_of_waiting(results, run.now_s)
                 continue
@@ -299,6 +322,12 @@ class _Watcher:
             self._asked_at_s = now_s
             self.nodes = self.watched.engine.observe_nodes(self.watched.desired.project)
             self._tell_of_endings()
+
+    def _goes_on(self) -> bool:
+        """True when the end is waited for, and nodes of this very run still run."""
+        return self.watched.to_the_end and any(
+            node.is_active and node.run_id == self.facts.run_id for node in self.nodes
+        )
 
     def _is_explained(self, run: Run, results: tuple[CheckResult, ...], waited_s: float) -> bool:
         """True when what could still come would not change what the failure is put down to."""

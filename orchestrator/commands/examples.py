@@ -25,6 +25,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("orchestrate apply train.yaml", ""),
         ("orchestrate apply train.yaml -e steps=50 --rerun", "again, with another value"),
         ("orchestrate apply train.yaml --junit verdict.xml", "in CI: a test case for each check"),
+        ("orchestrate apply train.yaml --plain --no-follow", "no live board, no nodes' lines"),
         ("orchestrate apply train.yaml --engine local", "without Docker, without isolation"),
     ),
     "plan": (

@@ -53,6 +53,9 @@ json_option = click.option(
 )
 
 
+plain_option = click.option("--plain", is_flag=True, help="Lines alone, no live board.")
+
+
 def playbook_argument(command: Command) -> Command:
     """Add the playbook and the options for its variables; the command gets both as one."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class ApplyOptions:
     as_json: bool = False
     given: Given = NOTHING
     junit: Path | None = None
+    plain: bool = False
+    follow: bool = True
 
 
 def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
@@ -50,6 +53,7 @@ def apply_verb(path: Path, options: ApplyOptions) -> ExitCode:
 
 def _apply(path: Path, source: Source, options: ApplyOptions) -> ExitCode:
     console = Console(quiet=options.as_json, logs_since_s=time.time())
+    console.shows_logs = options.follow
     loaded, tally = source.loaded, Tally(console.tell)
     engine = engine_for(source.engine, console.say_error)
     request = Request(
@@ -60,6 +64,7 @@ def _apply(path: Path, source: Source, options: ApplyOptions) -> ExitCode:
         detach=options.detach,
         expected=source.expected,
         plan_key=source.plan_key,
+        on_look=None if options.as_json or options.plain else console.look,
     )
     _introduce(console, loaded, engine, path)
     if loaded.playbook.probe == "on" and not engine.traits.places_probe:
@@ -69,8 +74,11 @@ def _apply(path: Path, source: Source, options: ApplyOptions) -> ExitCode:
         )
     if options.detach and loaded.playbook.restarts.max:
         console.say_error("orchestrate: with --detach nobody follows the run: it is not restarted")
+    num_nodes = loaded.playbook.ranks.nodes
+    title = f"{loaded.playbook.name} on {engine.traits.name}, {num_nodes} nodes"
     try:
-        outcome = apply(request, tally.tell)
+        with nullcontext() if options.plain else console.board(title):
+            outcome = apply(request, tally.tell)
     except OrchestrateError:
         _say_recap(console, loaded, engine, None)
         raise

@@ -1,4 +1,4 @@
-"""Prints events for people: plain lines in a pipe or with NO_COLOR, colours on a terminal."""
+"""Prints events for people: lines, and on a terminal that can show it a live board below them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, assert_never
 
+from orchestrator.display.colours import RANK_COLOURS
 from orchestrator.display.recap import object_of
 from orchestrator.events import (
     ActionDone,
@@ -39,17 +41,23 @@ from orchestrator.printable import QUIET_KEYS, log_lines, log_text, printable, s
 from orchestrator.redaction import redacted, redacted_document
 
 if TYPE_CHECKING:
+    from orchestrator.display.board.live import LiveBoard
     from orchestrator.errors import Fault
     from orchestrator.restarts import Restart
     from orchestrator.verify.checks import CheckResult, Finding
     from orchestrator.verify.diagnose import Diagnosis
     from orchestrator.verify.suspects import Evidence
-    from orchestrator.watch import Judgement
+    from orchestrator.watch import Judgement, Look
 
 COLOURS = {"green": 32, "yellow": 33, "red": 31, "cyan": 36, "dim": 2, "bold": 1}
 STATUS_COLOUR = {"ok": "green", "failed": "red", "skipped": "cyan", "pending": "dim"}
-RANK_COLOURS = (36, 35, 34, 33, 32, 96, 95, 94)
 SIGN_COLOUR = {"+": "green", "-/+": "yellow", "~": "yellow", "-": "red", "=": "dim", "!": "cyan"}
+
+BOARD_BEGINS = (ActionStarted, AttemptBegan)
+"""What there is something to watch from; an apply that changes nothing has no board."""
+
+SHOWN_BY_BOARD = (ActionStarted, ActionProgressed, StillWaiting, ReferenceStarted)
+"""What need not be said in a line where there is a board."""
 
 ALONE = "run in a single process, for comparison:"
 
@@ -69,19 +77,66 @@ class Console:
         self._out = out or sys.stdout
         self._quiet = quiet
         self._logs_since_s = logs_since_s
+        self._board_title = ""
+        self._board: LiveBoard | None = None
         self._colours = self._out.isatty() and not os.environ.get("NO_COLOR")
         self.num_ranks = 1
         """Ranks in each node: with more than one, lines are prefixed with the node."""
         self.shows_records = False
         """Whether what the probe reports is shown among what scripts write."""
+        self.shows_logs = True
+        """Whether what the nodes write is shown as it comes."""
         self.plan: Plan | None = None
         self.done: list[object] = []
         self.failed: list[object] = []
+
+    # -- the board -------------------------------------------------------------
+
+    @contextmanager
+    def board(self, title: str) -> Iterator[None]:
+        """Have a live board below the lines, from the first thing that is done to the block's end.
+
+        Only where the output can show one (`can_show_board`), and nobody asked for silence.
+        """
+        if not self._quiet and can_show_board(self._out, os.environ):
+            self._board_title = title
+        try:
+            yield
+        finally:
+            self._board_title = ""
+            board, self._board = self._board, None
+            if board is not None:
+                board.stop()
+
+    def look(self, look: Look) -> None:
+        """Show a moment of the run that is followed. An `OnLook`."""
+        if self._board is not None:
+            self._board.look(look)
+
+    def _start_board(self) -> LiveBoard:
+        # rich is imported here: what prints lines alone does without it.
+        from orchestrator.display.board.live import LiveBoard
+
+        board = LiveBoard(self._out, self._board_title)
+        if self.plan is not None:
+            board.tell(PlanMade(self.plan))
+        board.start()
+        return board
 
     # -- events ----------------------------------------------------------------
 
     def tell(self, event: Event) -> None:
         """Print one event. A `Sink`."""
+        if self._board_title and self._board is None and isinstance(event, BOARD_BEGINS):
+            self._board = self._start_board()
+        if self._board is None:
+            self._say_event(event)
+            return
+        self._board.tell(event)
+        if not isinstance(event, SHOWN_BY_BOARD):
+            self._say_event(event)
+
+    def _say_event(self, event: Event) -> None:
         match event:
             case PlanMade(plan):
                 self.plan = plan
@@ -117,7 +172,8 @@ class Console:
     ) -> None:
         match event:
             case NodeSpoke(_, line):
-                self.show_log(line)
+                if self.shows_logs:
+                    self.show_log(line)
             case NodeEnded(node):
                 if not node.has_finished_well:
                     self._task("failed", "red", f"node {node.name} {node.ending}")
@@ -161,13 +217,24 @@ class Console:
 
     def say(self, text: str = "") -> None:
         """Print a line, unless quiet."""
-        if not self._quiet:
+        if self._board is not None:
+            self._board.say(redacted(text))
+        elif not self._quiet:
             print(redacted(text), file=self._out, flush=True)
+
+    def _say_log(self, at_s: float, text: str) -> None:
+        if self._board is not None:
+            self._board.say_log(at_s, redacted(text))
+        else:
+            self.say(text)
 
     def say_error(self, text: str) -> None:
         """Print an error, always, to stderr; it may quote an engine, a path or a registry."""
         for line in text.split("\n"):
-            _print_error("red", printable(line))
+            if self._board is not None and sys.stderr.isatty():
+                self.say(self._paint("red", printable(line)))
+            else:
+                _print_error("red", printable(line))
 
     def say_faults(self, faults: Sequence[Fault]) -> None:
         """Print faults of a playbook, always, to stderr, each with the line that it is about."""
@@ -203,7 +270,7 @@ class Console:
         quiet = QUIET_KEYS if has_one_rank else QUIET_KEYS - {"rank"}
         for part in shown_parts(line.text, records=self.shows_records):
             for text in log_lines(part, raw=raw, quiet=quiet):
-                self.say(f"{prefix} {text}")
+                self._say_log(line.at_s, f"{prefix} {text}")
 
     def show_check(self, result: CheckResult) -> None:
         """Print a check, and for each rank in which it does not hold what came instead."""
@@ -269,6 +336,17 @@ class Console:
 
     def _paint(self, colour: str, text: str) -> str:
         return _painted(colour, text) if self._colours else text
+
+
+def can_show_board(out: TextIO, environ: Mapping[str, str]) -> bool:
+    """True for a terminal that moves its cursor, of a person who wants colours, outside of CI."""
+    return (
+        out.isatty()
+        and environ.get("TERM", "dumb") not in {"", "dumb", "unknown"}
+        and not environ.get("NO_COLOR")
+        and environ.get("CI", "") in {"", "0", "false"}
+        and (out.encoding or "").lower().replace("-", "") == "utf8"
+    )
 
 
 def _print_error(colour: str, text: str) -> None:

@@ -13,7 +13,7 @@ from orchestrator.state.observed import ObservedNode
 from orchestrator.verify.checks.run import Run
 from orchestrator.verify.rank_facts import Phase, RankFacts
 
-_KEYS = {
+PHASE_KEYS = {
     Phase.INTERPRETER: "interpreter",
     Phase.TORCH: "torch",
     Phase.RENDEZVOUS: "rendezvous",
@@ -78,7 +78,7 @@ def _times_s(
     created_s = None if node.created_at_s is None else node.created_at_s - started_at_s
     reached = {
         name: facts.phases[phase] - started_at_s if phase in facts.phases else None
-        for phase, name in _KEYS.items()
+        for phase, name in PHASE_KEYS.items()
     }
     return (("created", created_s), ("started", 0.0), *reached.items())
 

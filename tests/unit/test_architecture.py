@@ -7,7 +7,16 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "trainer", "python_on_whales", "pydantic", "yaml", "jinja2")
+HEAVY = (
+    "torch",
+    "transformers",
+    "trainer",
+    "python_on_whales",
+    "pydantic",
+    "yaml",
+    "jinja2",
+    "rich",
+)
 
 LATER = (
     "orchestrator.engines.docker.command_changer",
