@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, assert_never
 
 from orchestrator.display.colours import RANK_COLOURS
-from orchestrator.display.recap import object_of
+from orchestrator.display.recap import doing
 from orchestrator.events import (
     ActionDone,
     ActionFailed,
@@ -143,13 +143,13 @@ class Console:
                 self.show_plan(plan)
             case ActionDone(action, took_s):
                 self.done.append(action)
-                self._task("changed", "yellow", f"{_doing(action)}  {took_s:.1f} s")
+                self._task("changed", "yellow", f"{doing(action)}  {took_s:.1f} s")
             case ActionFailed(action, reason):
                 self.failed.append(action)
-                self._task("failed", "red", f"{_doing(action)}: {reason}")
+                self._task("failed", "red", f"{doing(action)}: {reason}")
             case ActionStarted(action):
                 if isinstance(action, BuildImage | PullImage):
-                    self._task("doing", "dim", _doing(action))
+                    self._task("doing", "dim", doing(action))
             case ActionProgressed(_, text):
                 self.say(self._paint("dim", f"    {printable(text)}"))
             case AttemptBegan() | LogEnded() | AttemptJudged() | NodesSampled():
@@ -362,11 +362,6 @@ def print_json(document: object) -> None:
 
 def _painted(colour: str, text: str) -> str:
     return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
-
-
-def _doing(action: object) -> str:
-    verb = str(action).split(" ", 2)[1]
-    return f"{verb} {object_of(action)}"
 
 
 def _numbered(restart: Restart) -> str:

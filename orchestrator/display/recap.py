@@ -54,6 +54,12 @@ def object_of(action: object) -> str:
     return named
 
 
+def doing(action: object) -> str:
+    """What is done to which object: `start node pair-node-0`."""
+    verb = str(action).split(" ", 2)[1]
+    return f"{verb} {object_of(action)}"
+
+
 def recap(
     plan: Plan,
     results: Sequence[CheckResult] = (),

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from orchestrator.display.board.progress import Progress, advanced
-from orchestrator.display.recap import object_of
+from orchestrator.display.recap import doing
 from orchestrator.events import (
     ActionDone,
     ActionFailed,
@@ -22,6 +22,7 @@ from orchestrator.events import (
     FailureDiagnosed,
     GangRestarted,
     GangStopped,
+    NodesSampled,
     PlanMade,
     ReferenceRan,
     ReferenceStarted,
@@ -29,6 +30,7 @@ from orchestrator.events import (
 )
 from orchestrator.plans.plan import ChangeNode, RemoveNode, StartNode
 from orchestrator.state.observed import ObservedNode
+from orchestrator.state.usage import Usage, processors_used
 
 if TYPE_CHECKING:
     from orchestrator.verify.checks.run import Run
@@ -61,6 +63,7 @@ class NodeView:
         step_times_s: of its latest steps.
         busy_s: how long it works in a step, where the probe can tell that from waiting.
         last_line: what its script wrote last, as it wrote it.
+        processors: how many it keeps busy.
     """
 
     node_rank: int
@@ -73,6 +76,8 @@ class NodeView:
     step_times_s: tuple[float, ...] = ()
     busy_s: float | None = None
     last_line: str = ""
+    processors: float | None = None
+    memory_bytes: int | None = None
 
     @property
     def is_bad(self) -> bool:
@@ -98,6 +103,14 @@ class TaskView:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What a node uses of the machine: how many processors, and the counts that this is from."""
+
+    usage: Usage
+    processors: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """All that is shown. Times are seconds since the epoch."""
 
@@ -107,6 +120,7 @@ class Board:
     nodes: tuple[NodeView, ...] = ()
     checks: tuple[CheckView, ...] = ()
     tasks: tuple[TaskView, ...] = ()
+    loads: tuple[Load, ...] = ()
 
 
 def after(board: Board, event: Event, now_s: float) -> Board:
@@ -118,7 +132,9 @@ def after(board: Board, event: Event, now_s: float) -> Board:
         case ActionStarted() | ActionProgressed() | ActionDone() | ActionFailed():
             return _after_action(board, event, now_s)
         case AttemptBegan(nodes):
-            return replace(board, nodes=tuple(map(_observed, nodes)), checks=(), tasks=())
+            return replace(board, nodes=tuple(map(_observed, nodes)), checks=(), tasks=(), loads=())
+        case NodesSampled(usages):
+            return replace(board, loads=_loads(board.loads, usages))
         case _:
             return _after_failure(board, event, now_s)
 
@@ -137,11 +153,11 @@ def _after_action(
         return board
     match event:
         case ActionStarted():
-            return _with_task(board, _doing(action), now_s)
+            return _with_task(board, doing(action), now_s)
         case ActionProgressed(_, text):
-            return _progressed(board, _doing(action), text)
+            return _progressed(board, doing(action), text)
         case _:
-            return _without_task(board, _doing(action))
+            return _without_task(board, doing(action))
 
 
 _STARTS = {
@@ -172,13 +188,28 @@ def seen(board: Board, look: Look) -> Board:
     """The board once the run was looked at."""
     from orchestrator.verify.checks.deadlines import deadline_of
 
-    run = look.run
+    run, loads = look.run, {load.usage.node_rank: load for load in board.loads}
     deadlines = (None, *(deadline_of(check, run) for check in look.checks))
     return replace(
         board,
         run_id=run.facts.run_id,
-        nodes=tuple(_followed(node, run) for node in run.nodes if node.run_id == run.facts.run_id),
+        nodes=tuple(
+            _loaded(_followed(node, run), loads.get(node.node_rank))
+            for node in run.nodes
+            if node.run_id == run.facts.run_id
+        ),
         checks=tuple(map(CheckView, look.results, deadlines)),
+    )
+
+
+def _loads(known: tuple[Load, ...], usages: Iterable[Usage]) -> tuple[Load, ...]:
+    """The loads of nodes after one more look at them; those that have ended use nothing more."""
+    before = {load.usage.node_rank: load.usage for load in known}
+    return tuple(
+        Load(usage, processors_used(before[usage.node_rank], usage))
+        if usage.node_rank in before
+        else Load(usage)
+        for usage in usages
     )
 
 
@@ -190,10 +221,6 @@ def _with_node(board: Board, node: NodeView) -> Board:
     """The board with one node as it is now."""
     rest = (each for each in board.nodes if each.node_rank != node.node_rank)
     return replace(board, nodes=tuple(sorted((*rest, node), key=lambda each: each.node_rank)))
-
-
-def _doing(action: object) -> str:
-    return f"{str(action).split(' ', 2)[1]} {object_of(action)}"
 
 
 def _with_task(board: Board, text: str, now_s: float) -> Board:
@@ -228,6 +255,12 @@ def state_words(node: ObservedNode) -> str:
     if node.oom_killed:
         return "out of memory"
     return f"killed {code - 128}" if code > 128 else f"exited {code}"
+
+
+def _loaded(view: NodeView, load: Load | None) -> NodeView:
+    if load is None or view.phase in {DONE, FAILED}:
+        return view
+    return replace(view, processors=load.processors, memory_bytes=load.usage.memory_bytes)
 
 
 def _followed(node: ObservedNode, run: Run) -> NodeView:

@@ -53,6 +53,8 @@ COLUMNS = (
     Column("tokens", "tok/s", 7, 6, is_number=True),
     Column("time", "step time", 5, 9, is_number=True),
     Column("spark", "", 6, 8),
+    Column("cpu", "cpus", 8, 4, is_number=True),
+    Column("memory", "mem", 9, 4, is_number=True),
 )
 
 
@@ -160,7 +162,7 @@ def _style(row: Row, field: str) -> str:
             return KIND_STYLE.get(row.kind, "")
         case "spark":
             return "cyan"
-        case "rank" | "time":
+        case "rank" | "time" | "cpu" | "memory":
             return "dim"
         case _:
             return ""

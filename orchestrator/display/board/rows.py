@@ -35,6 +35,8 @@ class Row:
     tokens: str = ""
     time: str = ""
     spark: str = ""
+    cpu: str = ""
+    memory: str = ""
     last_line: str = ""
     kind: str = "normal"
     node_rank: int = -1  # of a row of one node
@@ -103,6 +105,17 @@ def _loss(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.4g}"
 
 
+def size(num_bytes: float) -> str:
+    """Bytes, in three digits at most."""
+    for factor, unit in ((2**40, "T"), (2**30, "G"), (2**20, "M"), (2**10, "k")):
+        if num_bytes >= factor * 0.9995:
+            value = num_bytes / factor
+            return (
+                f"{value:.1f}{unit}" if value < 9.95 and factor >= 2**30 else f"{value:.0f}{unit}"
+            )
+    return f"{num_bytes:.0f}"
+
+
 def _usual_step(nodes: Sequence[NodeView]) -> float | None:
     """The step that most of those that train have done."""
     steps = [node.step for node in nodes if node.phase == TRAINING]
@@ -162,6 +175,8 @@ def _row(group: Sequence[NodeView], *, is_slow: bool) -> Row:
         tokens=_range((node.tokens_per_s for node in group[:1]), amount),
         time=seconds(times[-1]) if times else "",
         spark=sparkline(times),
+        cpu=_range((node.processors for node in group), "{:.1f}".format),
+        memory=_range((node.memory_bytes for node in group), size),
         last_line=_shown(first.last_line) if len(group) == 1 else "",
         kind=_kind(first, is_slow=is_slow),
         node_rank=first.node_rank if len(group) == 1 else -1,

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.display.board.model import (
     Board,
     CheckView,
+    Load,
     NodeView,
     TaskView,
     after,
@@ -25,6 +26,7 @@ from orchestrator.events import (
     AttemptBegan,
     Event,
     GangRestarted,
+    NodesSampled,
     PlanMade,
     ReferenceRan,
     ReferenceStarted,
@@ -35,6 +37,7 @@ from orchestrator.playbook.models import Loss
 from orchestrator.restarts import Restart
 from orchestrator.state.desired import ImageSpec, NetworkSpec
 from orchestrator.state.observed import NodeStatus
+from orchestrator.state.usage import Usage
 from orchestrator.verify.checks import evaluate
 from orchestrator.watch import Look
 from tests.unit.board.boards import EMPTY, board_of, look_at, trained
@@ -225,3 +228,16 @@ def test_a_container_in_few_words(changes: dict[str, object], words: str) -> Non
     story = Story(1)
     story.stand(0, **changes)
     assert state_words(story.nodes[0]) == words
+
+
+def test_what_a_node_uses_is_the_difference_of_two_looks() -> None:
+    first, second = Usage(0, 1000.0, 1.0, 2**20), Usage(0, 1002.0, 4.0, 2**21)
+    once = told(NodesSampled((first,)))
+    assert once == replace(EMPTY, loads=(Load(first),))
+    twice = after(once, NodesSampled((second, Usage(1, 1002.0, 1.0, 2**20))), NOW_S)
+    assert twice.loads == (Load(second, 1.5), Load(Usage(1, 1002.0, 1.0, 2**20)))
+    story = Story()
+    story.end(1, 0)
+    nodes = seen(twice, look_at(story, 1.0)).nodes
+    assert [(each.processors, each.memory_bytes) for each in nodes] == [(1.5, 2**21), (None, None)]
+    assert after(twice, AttemptBegan(()), NOW_S) == EMPTY

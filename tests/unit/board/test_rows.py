@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.display.board.model import DONE, FAILED, TRAINING, NodeView
-from orchestrator.display.board.rows import Row, amount, rows_of, seconds, spans, sparkline
+from orchestrator.display.board.rows import Row, amount, rows_of, seconds, size, spans, sparkline
 
 
 def node(node_rank: int, phase: str = TRAINING, step: int = 12, **more: object) -> NodeView:
@@ -107,3 +107,11 @@ def test_numbers_in_three_digits() -> None:
     assert [amount(value) for value in (0.5, 12.34, 999.9, 5663.8, 1.5e6, 2e9)] == [
         *("0.5", "12.3", "1k", "5.66k", "1.5M", "2G"),
     ]
+    assert [size(value) for value in (17, 2048, 150 * 2**20, 1.5 * 2**30, 64 * 2**30)] == [
+        *("17", "2k", "150M", "1.5G", "64G"),
+    ]
+
+
+def test_what_nodes_use_of_the_machine() -> None:
+    nodes = [node(rank, processors=0.9 + rank / 5, memory_bytes=2**30) for rank in (0, 1)]
+    assert [(row.cpu, row.memory) for row in rows_of(nodes, 1)] == [("0.9-1.1", "1.0G")]
