@@ -124,12 +124,13 @@ def _save_records(engine: Engine, node: ObservedNode, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def saved_logs(project: str) -> tuple[Path, ...]:
-    """The log files, in rank order, of the project's newest run that has any.
+def saved_logs(project: str, run_id: str | None = None) -> tuple[Path, ...]:
+    """The log files, in rank order, of the run that is named, or of the newest that has any.
 
     Looked for below the current folder; none for what is no project's name.
     """
-    return next((logs for run in run_folders(project) if (logs := _logs_in(run))), ())
+    runs = (run for run in run_folders(project) if run_id in {None, run.name})
+    return next((logs for run in runs if (logs := _logs_in(run))), ())
 
 
 def sweep_runs(project: str) -> None:

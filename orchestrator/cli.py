@@ -21,13 +21,14 @@ import click
 
 from orchestrator import __version__
 from orchestrator.choose import EngineName
-from orchestrator.commands.completing import SHELLS, node_ranks, projects_and_playbooks
+from orchestrator.commands.completing import SHELLS, projects_and_playbooks
 from orchestrator.commands.examples import EXIT_CODES
 from orchestrator.commands.options import (
     Verbs,
     engine_option,
     json_option,
     junit_option,
+    log_filters,
     plain_option,
     playbook_argument,
     run_option,
@@ -37,6 +38,7 @@ from orchestrator.display import cursor
 from orchestrator.errors import ExitCode, Interrupted, OrchestrateError
 
 if TYPE_CHECKING:
+    from orchestrator.display.picking import Wanted
     from orchestrator.playbook.given import Chosen
 
 # Verbs whose work is what they print: whoever stops reading has what was wanted of them.
@@ -193,25 +195,22 @@ def status(project: str | None, engine: EngineName, as_json: bool) -> ExitCode:
 
 @app.command()
 @click.argument("project", required=False, shell_complete=projects_and_playbooks)
-@click.option(
-    "--node",
-    type=click.IntRange(min=0),
-    shell_complete=node_ranks,
-    help="One node, by its rank.",
-)
+@log_filters
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="The last N lines alone.")
 @click.option("--raw", is_flag=True, help="Show records as the JSON they are.")
-@click.option("--records", is_flag=True, help="Show what the probe reports, too.")
+@run_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @engine_option
-def logs(project: str | None, node: int | None, engine: EngineName, **shown: bool) -> ExitCode:
-    """Show what the nodes wrote, rank-prefixed.
+def logs(project: str | None, wanted: Wanted, **options: Any) -> ExitCode:
+    """Show what the nodes wrote, merged by time, rank-prefixed.
 
-    When the nodes are gone, the logs that were kept of their last run. PROJECT is a name or a
-    playbook; without it, the only project there is.
+    When the nodes are gone, the logs that were kept of their last run, or of RUN_ID. PROJECT is a
+    name or a playbook; without it, the only project there is.
     """
-    from orchestrator.commands.looking import LogsOptions, logs_verb
+    from orchestrator.commands.listening import LogsOptions, logs_verb
 
-    return logs_verb(project, LogsOptions(engine, node, **shown))
+    return logs_verb(project, LogsOptions(wanted=wanted, **options))
 
 
 @app.command()

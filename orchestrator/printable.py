@@ -58,11 +58,11 @@ def shown_parts(line: bytes, *, records: bool) -> Iterator[bytes]:
 
 
 def _is_of_probe(framed: bytes) -> bool:
-    fields = _fields(framed)
+    fields = fields_of(framed)
     return fields.get("source") == "probe" and "event" in fields
 
 
-def _fields(text: bytes) -> dict[str, object]:
+def fields_of(text: bytes) -> dict[str, object]:
     """What a line of JSON says; nothing where it is none, or is too long for a record."""
     try:
         fields = json.loads(text) if text.startswith(b"{") and len(text) <= MAX_RECORD else None
@@ -76,7 +76,7 @@ def log_lines(
 ) -> Iterator[str]:
     """One log line as `log_text` has it, and below a record of stacks where each thread is."""
     yield log_text(line, raw=raw, quiet=quiet)
-    fields = {} if raw or b'"stacks"' not in line else _fields(line)
+    fields = {} if raw or b'"stacks"' not in line else fields_of(line)
     threads = fields.get("threads") if fields.get("event") == "stacks" else None
     for name, frames in threads.items() if isinstance(threads, dict) else ():
         yield printable(f"    {name}:")
@@ -94,7 +94,7 @@ def log_text(line: bytes, *, raw: bool = False, quiet: frozenset[str] = QUIET_KE
     """
     text = line.decode("utf-8", "replace").rstrip("\r")
     try:
-        return printable(text if raw else _told(_fields(text.encode()), quiet) or text)
+        return printable(text if raw else _told(fields_of(text.encode()), quiet) or text)
     except RecursionError:  # nested just so that it can be read and not be written again
         return printable(text)
 

@@ -56,7 +56,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "logs": (
         ("orchestrate logs", "of the only project there is"),
         ("orchestrate logs train --node 1 --follow", "one node, as its lines come"),
-        ("orchestrate logs train --records", "with what the probe reports"),
+        ("orchestrate logs train --level warning --since 5m", "what may be wrong"),
+        (
+            "orchestrate logs train --event step --json --tail 100",
+            "the latest steps, for a program",
+        ),
+        ("orchestrate logs train --run 20260102T030405-89abcdef", "of an older run"),
     ),
     "destroy": (
         ("orchestrate destroy", "the only project there is"),

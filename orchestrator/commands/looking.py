@@ -1,20 +1,16 @@
-"""The verbs that go by labels alone: status, logs, destroy. They print, and read no playbook."""
+"""The verbs that go by labels alone: status, destroy. They print, and read no playbook."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Event
 from typing import Any
 
-from orchestrator.archive import node_rank_of, saved_logs
 from orchestrator.choose import EngineName, engines_for, state_folder
 from orchestrator.display.console import Console, print_json
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, Interrupted, NoSuchProject
-from orchestrator.loglines import LINE_BYTES, LogEnd, LogLine
 from orchestrator.state.observed import ObservedNode
 from orchestrator.teardown import (
     Destroyed,
@@ -22,21 +18,9 @@ from orchestrator.teardown import (
     candidates,
     destroy,
     find_projects,
-    is_path,
     left_in_place,
     select,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LogsOptions:
-    """The options of logs."""
-
-    engine: EngineName = EngineName.AUTO
-    node: int | None = None
-    follow: bool = False
-    raw: bool = False
-    records: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,75 +102,6 @@ def _node_document(node: ObservedNode) -> dict[str, Any]:
         "finished_at_s": node.finished_at_s,
         "id": node.id,
     }
-
-
-def logs_verb(project: str | None, options: LogsOptions) -> ExitCode:
-    """Print the logs of a project's nodes, merged by time, or those kept of its last run."""
-    console = Console()
-    console.shows_records = options.records
-    found = find_projects(engines_for(options.engine, console.say_error))
-    chosen = [placed for placed in select(found, project) if placed.summary.is_mine]
-    if not chosen:
-        return _show_saved(console, project, options, found)
-    for placed in chosen:
-        _show_logs(console, placed, options)
-    return ExitCode.CONVERGED
-
-
-def _show_logs(console: Console, placed: Placed, options: LogsOptions) -> None:
-    nodes = [
-        node
-        for node in placed.engine.observe_nodes(placed.summary.name)
-        if options.node is None or node.node_rank == options.node
-    ]
-    if not nodes:
-        raise NoSuchProject(f"{placed} has no node {options.node}")
-    console.num_ranks = nodes[0].spec.num_ranks
-
-    def show(item: LogLine | LogEnd) -> None:
-        if isinstance(item, LogLine):
-            console.show_log(item, raw=options.raw)
-
-    if options.follow:
-        placed.engine.follow_logs(nodes, show, Event())
-        return
-    items: list[LogLine | LogEnd] = []
-    placed.engine.read_logs(nodes, items.append)
-    lines = sorted((each for each in items if isinstance(each, LogLine)), key=_at)
-    for line in lines:
-        console.show_log(line, raw=options.raw)
-    if not lines:
-        console.say_error(f"{placed}: nothing was written yet")
-
-
-def _at(line: LogLine) -> float:
-    return line.at_s
-
-
-def _show_saved(
-    console: Console, project: str | None, options: LogsOptions, found: tuple[Placed, ...]
-) -> ExitCode:
-    paths = saved_logs(_name_of(project)) if project else ()
-    if not paths:
-        raise _unknown(project or "at all", found)
-    console.say_error(f"the nodes are gone; these logs were kept in {paths[0].parent}")
-    for path in paths:
-        node_rank = node_rank_of(path)
-        if options.node is None or options.node == node_rank:
-            with path.open("rb") as file:
-                while line := file.readline(LINE_BYTES):
-                    text = line.rstrip(b"\n")
-                    console.show_log(LogLine(node_rank, time.time(), text), raw=options.raw)
-    return ExitCode.CONVERGED
-
-
-def _name_of(project: str) -> str:
-    """The project that a name or a playbook's path means, once its nodes are gone."""
-    if not (is_path(project) and Path(project).is_file()):
-        return project
-    from orchestrator.playbook.loader import load
-
-    return load(Path(project)).playbook.name
 
 
 def destroy_verb(target: str | None, options: DestroyOptions) -> ExitCode:

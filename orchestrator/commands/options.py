@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from orchestrator.choose import EngineName
-from orchestrator.commands.completing import playbook_files, run_ids
+from orchestrator.commands.completing import node_ranks, playbook_files, run_ids
 from orchestrator.commands.examples import EXAMPLES
 
 if TYPE_CHECKING:
@@ -116,4 +117,77 @@ run_option = click.option(
     metavar="RUN_ID",
     shell_complete=run_ids,
     help="This run, and not the newest one.",
+)
+
+
+def log_filters(command: Command) -> Command:
+    """Add the options that pick lines of logs; the command gets them as one."""
+
+    @wraps(command)
+    def with_wanted(records: bool, **options: Any) -> Any:
+        from orchestrator.display.picking import Wanted
+
+        picked = {name: options.pop(name) for name in ("nodes", "ranks", "level", "events")}
+        since_s = options.pop("since") or 0.0
+        wanted = Wanted(
+            nodes=frozenset(picked["nodes"]),
+            ranks=frozenset(picked["ranks"]),
+            level=picked["level"] or "",
+            events=frozenset(picked["events"]),
+            since_s=since_s,
+            records=records,
+        )
+        return command(wanted=wanted, **options)
+
+    for option in reversed(_LOG_FILTERS):
+        with_wanted = option(with_wanted)
+    return cast("Command", with_wanted)
+
+
+def _moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    from orchestrator.commands.moments import moment
+
+    try:
+        return None if text is None else moment(text, time.time())
+    except (ValueError, OverflowError) as exc:
+        raise click.BadParameter("write it like 5m, 1h30m or 2026-01-02T03:04:05") from exc
+
+
+_LOG_FILTERS = (
+    click.option(
+        "--node",
+        "nodes",
+        type=click.IntRange(min=0),
+        multiple=True,
+        metavar="N",
+        shell_complete=node_ranks,
+        help="Of this node, by its rank; may be repeated, as may the next two.",
+    ),
+    click.option(
+        "--rank",
+        "ranks",
+        type=click.IntRange(min=0),
+        multiple=True,
+        metavar="N",
+        help="Of this rank; in nodes of several, of lines that say whose they are.",
+    ),
+    click.option(
+        "--event",
+        "events",
+        multiple=True,
+        metavar="KIND",
+        help="Records of this kind, such as step; those of the probe, too.",
+    ),
+    click.option(
+        "--level",
+        type=click.Choice(["debug", "info", "warning", "error", "critical"], case_sensitive=False),
+        help="As grave as that, or graver.",
+    ),
+    click.option(
+        "--since",
+        metavar="WHEN",
+        callback=_moment,
+        help="Not older: 5m, 1h30m, or a moment such as 2026-01-02T03:04:05.",
+    ),
+    click.option("--records", is_flag=True, help="Show what the probe reports, too."),
 )

@@ -263,14 +263,18 @@ class Console:
         """Print a line of a node's log, rank-prefixed."""
         if line.at_s < self._logs_since_s:
             return
+        for part in shown_parts(line.text, records=self.shows_records):
+            self.show_part(line, part, raw=raw)
+
+    def show_part(self, line: LogLine, part: bytes, *, raw: bool = False) -> None:
+        """Print a line of a node's log, or what of it is text or a record, rank-prefixed."""
         has_one_rank = self.num_ranks == 1
         prefix = f"{'rank' if has_one_rank else 'node'} {line.node_rank} |"
         if self._colours:
             prefix = f"\x1b[{RANK_COLOURS[line.node_rank % len(RANK_COLOURS)]}m{prefix}\x1b[0m"
         quiet = QUIET_KEYS if has_one_rank else QUIET_KEYS - {"rank"}
-        for part in shown_parts(line.text, records=self.shows_records):
-            for text in log_lines(part, raw=raw, quiet=quiet):
-                self._say_log(line.at_s, f"{prefix} {text}")
+        for text in log_lines(part, raw=raw, quiet=quiet):
+            self._say_log(line.at_s, f"{prefix} {text}")
 
     def show_check(self, result: CheckResult) -> None:
         """Print a check, and for each rank in which it does not hold what came instead."""

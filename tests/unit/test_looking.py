@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator import redaction
+from orchestrator.commands.listening import _new_lines
+from orchestrator.loglines import LogLine
 from orchestrator.state.observed import ForeignObject, ProjectSummary
 from tests.unit.desk import Desk, desk
-from tests.unit.fake_engine import LOCAL_LIKE, FakeEngine, Script, joined
+from tests.unit.fake_engine import LOCAL_LIKE, Clock, FakeEngine, Script, joined
 from tests.unit.workbench import PLAYBOOK
 
 __all__ = ["desk"]
@@ -283,6 +288,127 @@ def test_logs_of_several_projects_want_a_name(applied: Desk) -> None:
     said = applied.run("logs")
     assert (said.code, said.out) == (9, "")
     assert "there are 2 projects here: other (docker), pair (docker)" in said.err
+
+
+def lines_of(desk: Desk, *argv: str) -> list[str]:
+    said = desk.run("logs", *argv)
+    assert (said.code, said.err) == (0, "")
+    return said.out.splitlines()
+
+
+@pytest.fixture
+def stepped(desk: Desk) -> Desk:
+    """Nodes that have written text, warnings and records, in turns."""
+    step = '{{"event": "step", "rank": {}, "run_id": "$RUN_ID", "step": {}}}'
+    desk.engine.scripts = {
+        rank: Script(
+            (
+                (0.0 + rank / 100, f"hello from {rank}"),
+                (0.02 + rank / 100, step.format(rank, 1)),
+                (0.04 + rank / 100, f"WARNING: {rank} is slow"),
+            ),
+            0.05,
+        )
+        for rank in (0, 1)
+    }
+    clock = Clock()
+    clock.now_s = time.time() - 60
+    desk.engine.now = clock
+    desk.run("apply", "--detach", "pair.yaml")
+    clock.now_s += 1
+    return desk
+
+
+STEPPED = [
+    *("rank 0 | hello from 0", "rank 1 | hello from 1"),
+    *("rank 0 | step step=1", "rank 1 | step step=1"),
+    *("rank 0 | WARNING: 0 is slow", "rank 1 | WARNING: 1 is slow"),
+]
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        ((), STEPPED),
+        (("--follow",), STEPPED),
+        (("--tail", "2"), STEPPED[-2:]),
+        (("--tail", "2", "-f"), STEPPED[-2:]),
+        (("--tail", "0"), []),
+        (("--node", "0", "--node", "1", "--level", "warning"), STEPPED[4:]),
+        (("--rank", "1"), STEPPED[1::2]),
+        (("--event", "step"), STEPPED[2:4]),
+        (("--event", "step", "-f"), STEPPED[2:4]),
+        (("--since", "1h"), STEPPED),
+        (("--since", "2999-01-01"), []),
+        (("--level", "ERROR"), []),
+    ],
+)
+def test_logs_that_are_picked(argv: tuple[str, ...], shown: list[str], stepped: Desk) -> None:
+    assert lines_of(stepped, *argv) == shown
+    stepped.run("destroy")
+    kept = stepped.run("logs", "pair", *argv)
+    # Kept lines are timed to a tenth of a second: within it they stand node by node.
+    found = kept.out.splitlines()
+    assert (kept.code, len(found)) == (0, len(shown))
+    assert "--tail" in argv or sorted(found) == sorted(shown)
+
+
+def test_logs_as_documents(stepped: Desk) -> None:
+    told = [json.loads(line) for line in lines_of(stepped, "--json", "--tail", "2", "--rank", "1")]
+    times = [document.pop("at_s") for document in told]
+    run_id = stepped.engine.observe_nodes("pair")[0].run_id
+    record = {"event": "step", "rank": 1, "run_id": run_id, "step": 1}
+    assert (told, times) == (
+        [
+            {"node_rank": 1, "rank": 1, "level": "info", "record": record},
+            {"node_rank": 1, "rank": 1, "level": "warning", "text": "WARNING: 1 is slow"},
+        ],
+        sorted(times),
+    )
+
+
+def test_secrets_are_hidden_in_documents_too(stepped: Desk) -> None:
+    redaction.learn([b"hello from 0"])
+    assert json.loads(lines_of(stepped, "--json")[0])["text"] == "***"
+
+
+def test_logs_of_a_run_that_is_named(applied: Desk) -> None:
+    first = applied.engine.observe_nodes("pair")[0].run_id
+    applied.run("apply", "--rerun", "pair.yaml")
+    second = applied.engine.observe_nodes("pair")[0].run_id
+    assert applied.run("logs", "--run", second, "--node", "0").out.splitlines() == SAID[:2]
+    gone = applied.run("logs", "pair", "--run", first, "--node", "0")
+    folder = applied.folder / ".orchestrate/runs/pair" / first
+    assert (gone.code, gone.out.splitlines()) == (0, SAID[:2])
+    assert gone.err == f"the nodes are gone; these logs were kept in {folder}\n"
+    unknown = applied.run("logs", "pair", "--run", "run-9")
+    assert (unknown.code, unknown.out) == (9, "")
+    assert unknown.err == (
+        "orchestrate: no run run-9 of project pair is here or was kept;"
+        f" kept here: {second}, {first}\n"
+    )
+
+
+def test_kept_logs_of_nodes_of_several_ranks_bear_the_node(desk: Desk) -> None:
+    desk.write(PLAYBOOK.replace("nodes: 2", "nodes: 2, nproc_per_node: 2"))
+    desk.engine.scripts = {0: Script(((0.0, '{"event": "step", "rank": 1}'),), 0.0)}
+    desk.run("apply", "--detach", "pair.yaml")
+    desk.run("destroy")
+    assert desk.run("logs", "pair", "--rank", "1").out == "node 0 | step rank=1\n"
+
+
+@pytest.mark.parametrize("argv", [("--since", "soon"), ("--level", "loud"), ("--tail", "-1")])
+def test_logs_asked_for_in_vain(argv: tuple[str, ...], applied: Desk) -> None:
+    assert applied.run("logs", *argv).code == 64
+
+
+def test_a_line_that_had_not_ended_is_shown_again_whole(desk: Desk) -> None:
+    desk.engine.scripts = {0: Script(((0.0, "50%"),), 0.5), 1: Script()}
+    desk.run("apply", "--detach", "pair.yaml")
+    node = desk.engine.observe_nodes("pair")[0]
+    half = LogLine(0, 0.0, b"50")
+    rest = _new_lines(desk.engine, [node], [half])
+    assert [line.text for line in rest] == [b"50%"]
 
 
 # -- destroy ---------------------------------------------------------------------
