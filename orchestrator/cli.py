@@ -24,7 +24,9 @@ from orchestrator.choose import EngineName
 from orchestrator.commands.completing import SHELLS, projects_and_playbooks
 from orchestrator.commands.examples import EXIT_CODES
 from orchestrator.commands.options import (
+    COMMAND,
     Verbs,
+    WithCommand,
     engine_option,
     json_option,
     junit_option,
@@ -245,6 +247,44 @@ def destroy(
     if every and project is not None:
         raise click.UsageError("give a project or --all, not both")
     return destroy_verb(project, DestroyOptions(every, engine, grace_s, as_json))
+
+
+@app.command(cls=WithCommand)
+@click.argument("target", type=click.Path(path_type=Path), default=".", metavar="[FOLDER|FILE]")
+@click.option(
+    "--kind",
+    type=click.Choice(["trainer", "script", "image"]),
+    help="The trainer that comes along, a script of yours, or an image of yours.",
+)
+@click.option("--script", metavar="FILE", help="Your training script.")
+@click.option("--image", metavar="NAME", help="The image to run; left out, one is built.")
+@click.option("--nodes", type=click.IntRange(1, 10_000), help="How many nodes. Default: 2.")
+@click.option("--nproc-per-node", type=click.IntRange(1, 64), help="Ranks in each. Default: 1.")
+@click.option(
+    "--gpu",
+    type=click.Choice(["cpu", "shared", "exclusive", "mps", "mig"]),
+    help="How nodes share the GPUs. Default: cpu.",
+)
+@click.option("--name", metavar="NAME", help="Of the project. Default: that of the folder.")
+@click.option(
+    "--from",
+    "source",
+    metavar="COMMANDS|FILE|-",
+    help="Make it from `docker run` commands, a script of them, or a Compose file.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing, take the defaults.")
+@click.option("--force", is_flag=True, help="Replace files that are there, and say which.")
+@json_option
+@click.pass_context
+def init(context: click.Context, /, target: Path, **options: Any) -> ExitCode:
+    """Write a first playbook: asks at a terminal, takes flags, or commands as they are.
+
+    Beside it goes what it needs: the folder the image is built from, a schema for editors, and a
+    script to start from where you have none. Nothing that is there is overwritten unasked.
+    """
+    from orchestrator.commands.starting import InitOptions, init_verb
+
+    return init_verb(target, InitOptions(command=context.meta[COMMAND], **options))
 
 
 @app.command()

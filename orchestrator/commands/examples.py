@@ -68,6 +68,17 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("orchestrate destroy train", "by its name: the playbook may be gone"),
         ("orchestrate destroy --all --grace 0", "everything of mine, at once"),
     ),
+    "init": (
+        ("orchestrate init", "asks, and writes playbook.yaml"),
+        ("orchestrate init demo --kind trainer --yes", "a folder with the built-in trainer"),
+        ("orchestrate init --script train.py --nodes 4", "your own script"),
+        (
+            "orchestrate init demo --image my/train:1 -- python train.py",
+            "an image that is here or can be pulled",
+        ),
+        ("orchestrate init --from start.sh", "`docker run` commands; - reads them"),
+        ("orchestrate init demo.yaml --from compose.yaml", "a Compose file"),
+    ),
     "completion": (
         ("orchestrate completion bash --install", "from the next shell on"),
         ('eval "$(orchestrate completion bash)"', "in this shell alone"),

@@ -17,6 +17,9 @@ from orchestrator.commands.examples import EXAMPLES
 if TYPE_CHECKING:
     from orchestrator.playbook.given import Given
 
+COMMAND = "orchestrator.command"
+"""Where the context keeps the command behind `--`."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -29,6 +32,20 @@ class Verb(click.Command):
             for command, purpose in EXAMPLES[self.name or ""]:
                 formatter.write(f"  {command}" + (f"  # {purpose}" if purpose else "") + "\n")
         super().format_epilog(ctx, formatter)
+
+
+class WithCommand(Verb):
+    """A verb whose command line ends with another command, behind `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Set the other command aside: `--` tells its first word from an argument of ours."""
+        end = args.index("--") if "--" in args else len(args)
+        ctx.meta[COMMAND] = tuple(args[end + 1 :])
+        return super().parse_args(ctx, args[:end])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Show that a command may follow."""
+        return [*super().collect_usage_pieces(ctx), "[-- COMMAND...]"]
 
 
 class Verbs(click.Group):
