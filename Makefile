@@ -67,6 +67,7 @@ diagnosis: $(VENV)/.dev engine ## make every failing run and see that it is name
 docs: $(VENV)/.orchestrate ## regenerate what docs/ has from the models
 	@$(BIN)/python -m orchestrator.playbook.schema docs/
 	@$(BIN)/python -m orchestrator.report.result docs/
+	@$(BIN)/python -m orchestrator.doctor.document docs/
 
 clean: ## remove what the other targets made here; Docker images stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator import __version__
 from orchestrator.choose import EngineName
-from orchestrator.commands.completing import SHELLS, projects_and_playbooks
+from orchestrator.commands.completing import SHELLS, playbook_files, projects_and_playbooks
 from orchestrator.commands.examples import EXIT_CODES
 from orchestrator.commands.options import (
     COMMAND,
@@ -36,7 +34,7 @@ from orchestrator.commands.options import (
     run_option,
     variables_options,
 )
-from orchestrator.display import cursor
+from orchestrator.commands.signals import take_signals
 from orchestrator.errors import ExitCode, Interrupted, OrchestrateError
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
 
 # Verbs whose work is what they print: whoever stops reading has what was wanted of them.
 # Of the others, 0 would say that an apply converged which `| head` cut short.
-_LOOKING = ("logs", "schema", "status")
+_LOOKING = ("doctor", "logs", "schema", "status")
 
 
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -142,6 +140,26 @@ def validate(playbook: Chosen, show: bool, as_json: bool) -> ExitCode:
     from orchestrator.commands.verbs import validate_verb
 
     return validate_verb(playbook.path, playbook.given, show=show, as_json=as_json)
+
+
+@app.command()
+@click.argument(
+    "playbook", required=False, type=click.Path(path_type=Path), shell_complete=playbook_files
+)
+@variables_options
+@engine_option
+@click.option("--fix", is_flag=True, help="Do what is harmless about it, after asking each time.")
+@click.option("--yes", is_flag=True, help="With --fix: do not ask.")
+@json_option
+def doctor(playbook: Path | None, **options: Any) -> ExitCode:
+    """Examine this machine: has it what PLAYBOOK needs?
+
+    Each finding says what was found, why it matters and the command that mends it; without
+    PLAYBOOK, the general part. Exits with 0 if nothing is in the way, else as an apply would.
+    """
+    from orchestrator.commands.doctoring import DoctorOptions, doctor_verb
+
+    return doctor_verb(playbook, DoctorOptions(**options))
 
 
 @app.command()
@@ -299,7 +317,7 @@ def completion(shell: str, install: bool) -> ExitCode:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Take signals, run the command line and leave with its code; see `__main__`."""
-    _take_signals()
+    take_signals()
     code = run(sys.argv[1:] if argv is None else argv)
     with suppress(OSError):
         sys.stderr.flush()
@@ -363,23 +381,3 @@ def _bug(exc: Exception, *, as_json: bool) -> int:
     from orchestrator.commands.failing import tell_bug
 
     return tell_bug(exc, as_json=as_json)
-
-
-def _take_signals() -> None:
-    """The first Ctrl-C, SIGTERM or SIGHUP winds down, the second leaves at once."""
-
-    def leave(_signal: int, _frame: FrameType | None) -> None:
-        cursor.restore()
-        os._exit(int(ExitCode.INTERRUPTED))
-
-    def wind_down(_signal: int, _frame: FrameType | None) -> None:
-        for each in taken:
-            signal.signal(each, leave)
-        raise Interrupted
-
-    taken = [signal.SIGINT, signal.SIGTERM]
-    # Under nohup a closed terminal is to change nothing.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        taken.append(signal.SIGHUP)
-    for each in taken:
-        signal.signal(each, wind_down)

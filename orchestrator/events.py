@@ -26,6 +26,16 @@ class PlanMade:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineWarned:
+    """Something of this machine may not do for what is about to be started; docs/doctor.md."""
+
+    about: str
+    found: str
+    why: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
 class ActionStarted:
     """An engine began to perform an action."""
 
@@ -170,6 +180,7 @@ class ReferenceRan:
 
 Event = (
     PlanMade
+    | MachineWarned
     | ActionStarted
     | ActionProgressed
     | ActionDone

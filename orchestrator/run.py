@@ -22,6 +22,12 @@ from orchestrator.deciding import (
     refuse_a_namesake,
     watched,
 )
+from orchestrator.doctor.preflight import (
+    preflight,
+    refuse_problems,
+    this_machine,
+    usual_engine,
+)
 from orchestrator.engines.base import Query
 from orchestrator.errors import (
     ExitCode,
@@ -36,6 +42,7 @@ from orchestrator.events import (
     ActionProgressed,
     ActionStarted,
     Event,
+    MachineWarned,
     PlanMade,
     ReferenceRan,
     ReferenceStarted,
@@ -137,6 +144,7 @@ def _apply(request: Request, keeper: RunKeeper) -> tuple[Plan, Followed | None]:
     if _run_reference(request, decision, keeper.tell):
         # The image may have been made for it: looked at anew, and no plan kept knows of that.
         decision = decide(replace(request, expected=None), desired)
+    _look_at_machine(request, decision, keeper.tell)
     decision = _carry_out_in_the_end(request, decision, keeper)
     if not decision.plan.is_empty:
         _require_arrival(request, decision.desired)
@@ -198,6 +206,17 @@ def _carry_out(request: Request, decision: Decision, keeper: RunKeeper) -> None:
     else:
         keeper.take_up(decision.observed.nodes)
     execute(decision.plan, Execution(request.engine, identity, keeper.tell))
+
+
+def _look_at_machine(request: Request, decision: Decision, sink: Sink) -> None:
+    """The doctor's part of it: warn of what may not do, stop for what surely fails."""
+    engine = usual_engine(request.engine)
+    if engine is None:
+        return
+    findings = preflight(decision.desired, decision.plan, engine, this_machine())
+    refuse_problems(findings)
+    for each in findings:
+        sink(MachineWarned(each.id, each.found, each.why, each.mend))
 
 
 def _run_reference(request: Request, decision: Decision, sink: Sink) -> bool:

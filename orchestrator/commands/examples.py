@@ -44,6 +44,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("orchestrate validate train.yaml", ""),
         ("orchestrate validate train.yaml --show", "with defaults and variables filled in"),
     ),
+    "doctor": (
+        ("orchestrate doctor train.yaml", "has this machine what it needs?"),
+        ("orchestrate doctor", "the general part"),
+        ("orchestrate doctor train.yaml --fix", "does what is harmless, asking each time"),
+        ("orchestrate doctor train.yaml --json", "for a program"),
+    ),
     "schema": (("orchestrate schema > playbook.schema.json", "for an editor's completion"),),
     "support-bundle": (
         ("orchestrate support-bundle train.yaml", ""),

@@ -25,6 +25,7 @@ from orchestrator.events import (
     GangRestarted,
     GangStopped,
     LogEnded,
+    MachineWarned,
     NodeEnded,
     NodeSpoke,
     NodesSampled,
@@ -50,7 +51,15 @@ if TYPE_CHECKING:
     from orchestrator.watch import Judgement, Look
 
 COLOURS = {"green": 32, "yellow": 33, "red": 31, "cyan": 36, "dim": 2, "bold": 1}
-STATUS_COLOUR = {"ok": "green", "failed": "red", "skipped": "cyan", "pending": "dim"}
+STATUS_COLOUR = {
+    "ok": "green",
+    "failed": "red",
+    "skipped": "cyan",
+    "pending": "dim",
+    "warning": "yellow",
+    "problem": "red",
+    "changed": "yellow",
+}
 SIGN_COLOUR = {"+": "green", "-/+": "yellow", "~": "yellow", "-": "red", "=": "dim", "!": "cyan"}
 
 BOARD_BEGINS = (ActionStarted, AttemptBegan)
@@ -141,6 +150,8 @@ class Console:
             case PlanMade(plan):
                 self.plan = plan
                 self.show_plan(plan)
+            case MachineWarned(about, found, why, mend):
+                self._task("warning", "yellow", f"{about}: {found}; {why}; {mend}")
             case ActionDone(action, took_s):
                 self.done.append(action)
                 self._task("changed", "yellow", f"{doing(action)}  {took_s:.1f} s")
@@ -282,6 +293,10 @@ class Console:
         self._task(status, STATUS_COLOUR[status], f"check {result.name}: {result.why}")
         for finding in result.findings:
             self.say(self._paint("red", f"    {_finding(finding)}"))
+
+    def show_status(self, status: str, text: str) -> None:
+        """Print a line that begins with a status."""
+        self._task(status, STATUS_COLOUR[status], text)
 
     def show_diagnosis(self, diagnosis: Diagnosis) -> None:
         """Print why a run failed: the answer, what shows it, what only followed from it."""

@@ -203,6 +203,12 @@ class DockerEngine:
             ]
         return tuple(usage for usage in found if usage is not None)
 
+    def machine(self) -> tuple[int, int, str]:
+        """See `doctor.preflight.KnowsMachine`."""
+        with _understood("asking the engine about its machine"):
+            info = self._reader.info()
+            return int(info["NCPU"]), int(info["MemTotal"]), str(info["DockerRootDir"])
+
     # -- images ----------------------------------------------------------------
 
     def build_image(self, image: ImageSpec, on_line: OnLine) -> None:

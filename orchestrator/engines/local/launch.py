@@ -84,7 +84,7 @@ def check_launches(launches: Sequence[Launch], host: Mapping[str, str]) -> None:
         _check_node(launch, node_environment(host, launch))
     for address, port in {_rendezvous(launch.node) for launch in launches}:
         if address == "127.0.0.1" and port:
-            _check_port(port)
+            check_port(port)
 
 
 def _check_node(launch: Launch, env: Mapping[str, str]) -> None:
@@ -135,8 +135,12 @@ def _rendezvous(node: NodeSpec) -> tuple[str, str]:
     return env.get("MASTER_ADDR", ""), env.get("MASTER_PORT", "")
 
 
-def _check_port(port: str) -> None:
-    """Bind the port for a moment: rank 0 alone would know, after all others have waited."""
+def check_port(port: str) -> None:
+    """Bind the port for a moment: rank 0 alone would know, after all others have waited.
+
+    Raises:
+        AddressUnavailable: it is taken, or none that this user may have.
+    """
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

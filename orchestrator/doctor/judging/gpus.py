@@ -1,0 +1,146 @@
+"""Findings on GPUs: driver, toolkit, CDI, MPS and MIG. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.doctor import mending
+from orchestrator.doctor.facts import Docker, Facts, Gpus, System, Unknown
+from orchestrator.doctor.finding import Finding, RunProgram, Status, ok, skipped
+from orchestrator.doctor.judging.engine import version_of
+from orchestrator.doctor.needs import Needs
+from orchestrator.errors import ExitCode
+from orchestrator.gpus.inventory import DEFAULT_COMPUTE_MODE, Gpu
+
+_CDI_SINCE = (25, 0)
+
+
+def judge_gpus(facts: Facts, needs: Needs | None) -> Iterator[Finding]:
+    """What a playbook with GPUs needs; without a playbook what there is of it."""
+    gpus, mode = facts.gpus, needs.gpu_mode if needs else ""
+    if mode == "cpu":
+        yield skipped("gpus", "not needed: gpu.mode is cpu")
+        return
+    if not mode and isinstance(gpus.inventory, Unknown):
+        yield skipped("gpus", f"{gpus.inventory.why}; only playbooks with GPUs need one")
+        return
+    yield _driver(gpus, facts.system)
+    yield _toolkit(facts)
+    yield _cdi(facts)
+    yield _mps(gpus, mode)
+    if not isinstance(gpus.inventory, Unknown):
+        yield _mig(gpus.inventory)
+        yield _compute_mode(gpus.inventory, mode, facts.system)
+
+
+def _driver(gpus: Gpus, system: System) -> Finding:
+    found = gpus.inventory
+    version = f"driver {gpus.driver}" if gpus.driver else "driver"
+    if not isinstance(found, Unknown):
+        return ok("gpu-driver", f"{version}: {'; '.join(map(str, found))}")
+    # With a driver in the kernel, what nvidia-smi said of it is the better advice.
+    mend = found.fix if gpus.driver else mending.install_driver(system)
+    return Finding(
+        "gpu-driver",
+        Status.PROBLEM,
+        found.why,
+        "GPUs are chosen by the UUIDs that it lists; gpu.mode: cpu needs none",
+        mend,
+        ExitCode.GPU_UNAVAILABLE,
+    )
+
+
+def _toolkit(facts: Facts) -> Finding:
+    docker, toolkit = facts.docker, facts.gpus.toolkit
+    if docker is None:
+        return skipped("gpu-toolkit", "not needed: nodes are processes of this machine")
+    if not docker.place.is_local:
+        return skipped("gpu-toolkit", "it would be on the engine's machine")
+    has_runtime = not isinstance(docker.engine, Unknown) and "nvidia" in docker.engine.runtimes
+    if toolkit.hook or has_runtime:
+        known = "the engine has the runtime nvidia" if has_runtime else toolkit.hook
+        return ok("gpu-toolkit", known)
+    if toolkit.ctk:
+        found = f"{toolkit.ctk} is there, and its hook for containers is not"
+        mend = mending.configure_toolkit(facts.system)
+    else:
+        found, mend = "not installed", mending.install_toolkit(facts.system)
+    return Finding(
+        "gpu-toolkit",
+        Status.PROBLEM,
+        found,
+        "the engine hands no GPU to a container without it",
+        mend,
+        ExitCode.GPU_UNAVAILABLE,
+    )
+
+
+def _cdi(facts: Facts) -> Finding:
+    docker, gpus = facts.docker, facts.gpus
+    if docker is None or isinstance(docker.engine, Unknown):
+        return skipped("gpu-cdi", "there is no engine that has a use for it")
+    engine = docker.engine
+    if engine.cdi_devices:
+        return ok("gpu-cdi", f"the engine knows {', '.join(engine.cdi_devices)}")
+    if gpus.cdi_files:
+        return _written_down(docker, gpus)
+    if not engine.cdi_folders or not gpus.toolkit.ctk:
+        why = "is off" if version_of(engine.version) >= _CDI_SINCE else "begins with engine 25"
+        return skipped("gpu-cdi", f"no GPU is written down for CDI, which {why} here")
+    return Finding(
+        "gpu-cdi",
+        Status.WARNING,
+        "the engine looks for devices, and no GPU is written down for it",
+        "an engine without NVIDIA's hook gets GPUs in this way alone",
+        mending.generate_cdi(facts.system),
+        remedies=(RunProgram(mending.GENERATE_CDI),),
+    )
+
+
+def _written_down(docker: Docker, gpus: Gpus) -> Finding:
+    files = ", ".join(gpus.cdi_files)
+    engine = docker.engine
+    if isinstance(engine, Unknown) or engine.cdi_folders:
+        return ok("gpu-cdi", f"GPUs are written down in {files}")
+    return skipped("gpu-cdi", f"GPUs are written down in {files}, and the engine does not look")
+
+
+def _mps(gpus: Gpus, mode: str) -> Finding:
+    mps = gpus.mps
+    if mps.is_running and mode != "mps":
+        return Finding(
+            "gpu-mps",
+            Status.WARNING,
+            f"a daemon of this machine runs at {mps.pipe_folder}",
+            "it may keep GPUs in exclusive mode, where nodes that do not reach it get none",
+            "echo quit | nvidia-cuda-mps-control",
+        )
+    has = mps.program or "no nvidia-cuda-mps-control on this machine"
+    running = f"; a daemon runs at {mps.pipe_folder}" if mps.is_running else ""
+    return ok("gpu-mps", has + running) if mode == "mps" else skipped("gpu-mps", has + running)
+
+
+def _mig(gpus: Sequence[Gpu]) -> Finding:
+    """What there is of slices. That it is not what a playbook asks for, planning says."""
+    cut = [gpu for gpu in gpus if gpu.has_mig]
+    if not cut:
+        return skipped("gpu-mig", "no GPU is cut into slices")
+    return ok("gpu-mig", "; ".join(map(str, cut)))
+
+
+def _compute_mode(gpus: Sequence[Gpu], mode: str, system: System) -> Finding:
+    id_ = "gpu-compute-mode"
+    odd = [gpu for gpu in gpus if gpu.compute_mode != DEFAULT_COMPUTE_MODE]
+    if not odd:
+        return ok(id_, f"{DEFAULT_COMPUTE_MODE}: any number of processes")
+    found = "; ".join(f"GPU {gpu.index}: {gpu.compute_mode}" for gpu in odd)
+    is_fatal = mode == "shared" or any(gpu.compute_mode == "Prohibited" for gpu in odd)
+    if mode and not is_fatal:
+        return ok(id_, found)
+    return Finding(
+        id_,
+        Status.WARNING,
+        found,
+        "such a GPU takes one process or none, and says `all CUDA-capable devices are busy`",
+        mending.as_root(system, f"nvidia-smi -i {odd[0].index} -c DEFAULT"),
+    )
