@@ -89,9 +89,20 @@ def _only_kept() -> str:
     )
 
 
+def judged_run(console: Console, target: str | None, options: VerifyOptions) -> VerifyResult:
+    """Judge a run, for a program. Raises NoSuchProject, InvalidPlaybook, RunUnreadable."""
+    began_s = time.monotonic()
+    meant = _target(console, target, options)
+    return _result(_judge(console, meant, options), meant, time.monotonic() - began_s)
+
+
+def _judge(console: Console, target: _Target, options: VerifyOptions) -> _Verified:
+    return _by_nodes(console, target, options) or _by_what_was_kept(console, target, options)
+
+
 def _verify(console: Console, target: _Target, options: VerifyOptions) -> ExitCode:
     began_s, began_at_s = time.monotonic(), time.time()
-    judged = _by_nodes(console, target, options) or _by_what_was_kept(console, target, options)
+    judged = _judge(console, target, options)
     judgement = judged.judgement
     console.num_ranks = judgement.run.facts.desired.nodes[0].num_ranks
     if judgement.diagnosis is not None:
