@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.devices import refuse_collisions, with_gpus
-from orchestrator.engines.base import Engine, Query
+from orchestrator.engines.base import Engine, InjectsDevices, Query
 from orchestrator.errors import NameTaken
 from orchestrator.events import Sink
 from orchestrator.plans.plan import Plan
@@ -96,7 +96,13 @@ def _look(
     if desired.gpus is None:
         return desired, observed, ()
     others = _other_nodes(request.engine, desired.project)
-    return with_gpus(desired, _inventory(request), observed.nodes, others), observed, others
+    offered = _offered(request.engine)
+    given = with_gpus(desired, _inventory(request), observed.nodes, others, offered)
+    return given, observed, others
+
+
+def _offered(engine: Engine) -> frozenset[str]:
+    return engine.cdi_devices() if isinstance(engine, InjectsDevices) else frozenset()
 
 
 def _other_nodes(engine: Engine, project: str) -> tuple[ObservedNode, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import GpuUnavailable
 from orchestrator.gpus.demand import GpuDemand
+from orchestrator.gpus.names import cdi_name, is_cdi
 from orchestrator.playbook.models import Playbook
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from orchestrator.gpus.inventory import Gpu
 
 ENV_MODE = "ORCHESTRATE_GPU_MODE"
+ENV_GPUS = "ORCHESTRATE_GPUS"
+"""The UUIDs of a node's own GPUs, by whatever way it was given them."""
+
+ENV_ORDER = "CUDA_DEVICE_ORDER"
 
 _AUTO = {"cpu": "gloo", "exclusive": "nccl", "shared": "gloo", "mig": "gloo"}
 
@@ -36,7 +41,9 @@ def gpu_env(playbook: Playbook, traits: EngineTraits) -> Mapping[str, str]:
     gpu = playbook.gpu
     if gpu.mode == "cpu":
         return {}
-    env = {**traits.gpu_env, "ORCHESTRATE_DEVICE": "cuda", ENV_MODE: gpu.mode}
+    # CUDA's own order is by speed, and then the driver's: LOCAL_RANK would pick any of them.
+    order = {ENV_ORDER: "PCI_BUS_ID"}
+    env = {**traits.gpu_env, **order, "ORCHESTRATE_DEVICE": "cuda", ENV_MODE: gpu.mode}
     if gpu.memory_fraction is not None:
         env["ORCHESTRATE_GPU_MEMORY_FRACTION"] = f"{gpu.memory_fraction:g}"
     return env
@@ -64,6 +71,7 @@ def with_gpus(
     gpus: Sequence[Gpu],
     nodes: Iterable[ObservedNode],
     others: Iterable[ObservedNode] = (),
+    offered: Set[str] = frozenset(),
 ) -> DesiredState:
     """Give every node its GPUs; one that has suitable ones keeps them.
 
@@ -72,6 +80,7 @@ def with_gpus(
         gpus: what the machine has.
         nodes: the project's nodes, as an engine found them.
         others: the nodes of all other projects.
+        offered: the devices that the engine knows by CDI names.
 
     Raises:
         GpuUnavailable: there are too few, or not the ones that the playbook names.
@@ -81,11 +90,13 @@ def with_gpus(
         return desired
     from orchestrator.gpus.assignment import assign  # most playbooks ask for no GPU
 
-    held = {node.node_rank: _planned(node, demand) for node in nodes}
+    nodes = tuple(nodes)
+    held = {node.node_rank: _planned(node) for node in nodes}
     wanted = [held.get(node.node_rank, ()) for node in desired.nodes]
     given = assign(demand, gpus, wanted, _taken(demand, others))
+    give = _by_cdi if _uses_cdi(given, nodes, offered) else _by_uuid
     pairs = zip(desired.nodes, given, strict=True)
-    return replace(desired, nodes=tuple(_given(node, uuids, demand) for node, uuids in pairs))
+    return replace(desired, nodes=tuple(give(node, uuids, demand) for node, uuids in pairs))
 
 
 def refuse_collisions(
@@ -100,7 +111,7 @@ def refuse_collisions(
     """
     taken = _taken(desired.gpus, others) if desired.gpus else {}
     for node in starting:
-        for uuid in node.gpus:
+        for uuid in node.gpu_uuids:
             if uuid in taken:
                 raise GpuUnavailable(
                     f"{uuid}, which node {node.name} had, is used by {taken[uuid]} now",
@@ -108,9 +119,9 @@ def refuse_collisions(
                 )
 
 
-def _planned(node: ObservedNode, demand: GpuDemand) -> Uuids:
+def _planned(node: ObservedNode) -> Uuids:
     """What the node was told, not what it has: a device that was changed by hand is drift."""
-    told = dict(node.spec.env).get(demand.variable, "")
+    told = dict(node.spec.env).get(ENV_GPUS, "")
     return tuple(told.split(",")) if told else ()
 
 
@@ -120,7 +131,7 @@ def _taken(demand: GpuDemand, others: Iterable[ObservedNode]) -> dict[str, str]:
         uuid: f"node {node.name}"
         for node in others
         if node.is_active and (demand.is_alone or _mode(node) in _ALONE)
-        for uuid in node.spec.gpus
+        for uuid in node.spec.gpu_uuids
     }
 
 
@@ -131,6 +142,24 @@ def _mode(node: ObservedNode) -> str:
     return dict(node.spec.env).get(ENV_MODE, "")
 
 
-def _given(node: NodeSpec, uuids: Uuids, demand: GpuDemand) -> NodeSpec:
-    env = sorted_env(dict(node.env), {demand.variable: ",".join(uuids)})
-    return replace(node, gpus=uuids, env=env)
+def _uses_cdi(given: Sequence[Uuids], nodes: Sequence[ObservedNode], offered: Set[str]) -> bool:
+    """True where the engine knows every device by a CDI name.
+
+    Nodes that were given theirs by UUID stay as they are: a toolkit that is newer now is no
+    reason to make a run again.
+    """
+    if not all(cdi_name(uuid) in offered for uuids in given for uuid in uuids):
+        return False
+    asked = [name for node in nodes for name in node.spec.gpus]
+    return not asked or any(map(is_cdi, asked))
+
+
+def _by_uuid(node: NodeSpec, uuids: Uuids, demand: GpuDemand) -> NodeSpec:
+    own = {ENV_GPUS: ",".join(uuids), demand.variable: ",".join(uuids)}
+    return replace(node, gpus=uuids, env=sorted_env(dict(node.env), own))
+
+
+def _by_cdi(node: NodeSpec, uuids: Uuids, _: GpuDemand) -> NodeSpec:
+    """The engine injects them; NVIDIA's runtime, told that it has none to add, keeps out of it."""
+    env = sorted_env(dict(node.env), {ENV_GPUS: ",".join(uuids)})
+    return replace(node, gpus=tuple(map(cdi_name, uuids)), env=env)

@@ -128,6 +128,14 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class InjectsDevices(Protocol):
+    """An engine that may know devices by names of the Container Device Interface."""
+
+    def cdi_devices(self) -> frozenset[str]:
+        """The names that it can inject now, such as `nvidia.com/gpu=GPU-…`; none without CDI."""
+
+
+@runtime_checkable
 class UsageSource(Protocol):
     """An engine that counts what its nodes use."""
 

@@ -28,7 +28,8 @@ def assign(
             node that holds one keeps it, as it may have ended before the other came.
 
     Returns:
-        UUIDs by node rank, those of one node in the order of its CUDA ordinals.
+        UUIDs by node rank, those of one node in the order of the machine's indexes, which is
+        that of its CUDA ordinals where CUDA orders by PCI bus.
 
     Raises:
         GpuUnavailable: `devices` names what is not there or cannot be used, or there are too
@@ -37,7 +38,9 @@ def assign(
     taken = taken or {}
     pool = make_pool(demand, gpus)
     if demand.is_alone:
-        return _each_its_own(demand, pool, held, taken)
+        place = {gpu.uuid: gpu.index for gpu in gpus}
+        chosen = _each_its_own(demand, pool, held, taken)
+        return tuple(tuple(sorted(each, key=lambda uuid: place.get(uuid, 0))) for each in chosen)
     return (_shared(demand, pool, held, taken),) * len(held)
 
 

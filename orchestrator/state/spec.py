@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.gpus.names import uuid_of
 from orchestrator.redaction import VEIL
 
 UNLIMITED = -1
@@ -89,11 +90,11 @@ class ContainerSpec:
 
     `name` is container name, hostname and network alias in one, so that the address a
     peer is told and the address Gloo binds are the same. `env` is sorted by name and
-    holds no run id. `user` None means the image's own. `gpus` are UUIDs, in the order of
-    CUDA's ordinals. `hidden_env` names the variables whose values are not to be shown.
-    `health` None means the image's own, if it has any. `ipc` says whose IPC namespace it is
-    in, /dev/shm included: None: its own alone; SHAREABLE: its own, which others may join;
-    else the name of the sidecar whose it joins.
+    holds no run id. `user` None means the image's own. `gpus` are what the engine is asked
+    for, UUIDs or CDI names with UUIDs, in the order of CUDA's ordinals. `hidden_env` names
+    the variables whose values are not to be shown. `health` None means the image's own, if it
+    has any. `ipc` says whose IPC namespace it is in, /dev/shm included: None: its own alone;
+    SHAREABLE: its own, which others may join; else the name of the sidecar whose it joins.
     """
 
     name: str
@@ -112,6 +113,11 @@ class ContainerSpec:
     probe: bool = False  # whether its Python processes find the probe
     health: HealthCommand | None = None
     ipc: str | None = None
+
+    @property
+    def gpu_uuids(self) -> tuple[str, ...]:
+        """The GPUs, or the MIG slice, whatever the engine calls them."""
+        return tuple(map(uuid_of, self.gpus))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

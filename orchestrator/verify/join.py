@@ -95,7 +95,7 @@ def _joins(facts: RunFacts) -> Iterator[ProcessGroupJoined]:
 def _gpu_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | None:
     """A GPU that is not the node's, or one that two ranks have where each has its own."""
     nodes, demand = facts.desired.nodes, facts.desired.gpus
-    given = nodes[join.rank // nodes[0].num_ranks].gpus
+    given = nodes[join.rank // nodes[0].num_ranks].gpu_uuids
     if given and join.gpu and join.gpu not in given:
         return f"gpu {' or '.join(given)}", f"gpu {join.gpu}"
     if join.gpu and demand is not None and demand.is_alone:

@@ -116,6 +116,7 @@ class FakeEngine:
         clinging: names of nodes and networks that removing does not remove.
         rivals: projects of other owners; `world.strangers` are their objects.
         mute: node ranks whose log never comes to its end.
+        devices: what it knows by CDI names.
         journal: every call that changes something, as text, and `save_log`; in order.
     """
 
@@ -129,6 +130,7 @@ class FakeEngine:
     clinging: set[str] = field(default_factory=set)
     rivals: tuple[ProjectSummary, ...] = ()
     mute: set[int] = field(default_factory=set)
+    devices: frozenset[str] = frozenset()
     journal: list[object] = field(default_factory=list)
     num_looks: int = 0
     _owners: dict[str, RunIdentity] = field(default_factory=dict)
@@ -170,6 +172,9 @@ class FakeEngine:
                 node for node in self.world.nodes.values() if self.owner(node).project == project
             ]
         return tuple(sorted(found, key=lambda node: (node.node_rank, node.id)))
+
+    def cdi_devices(self) -> frozenset[str]:
+        return self.devices
 
     def projects(self) -> tuple[ProjectSummary, ...]:
         self._fail("projects")

@@ -13,7 +13,7 @@ from orchestrator.engines.local.engine import TRAITS as LOCAL
 from orchestrator.errors import GpuUnavailable
 from orchestrator.events import ActionDone
 from orchestrator.gpus.demand import GpuDemand
-from orchestrator.gpus.inventory import Gpu
+from orchestrator.gpus.inventory import Gpu, Slice
 from orchestrator.playbook.loader import load_text
 from orchestrator.resolve import resolve
 from orchestrator.run import plan
@@ -41,11 +41,12 @@ def gpu_env(node: NodeSpec) -> dict[str, str]:
         if "VISIBLE" in name
         or "GPU" in name
         or "DRIVER" in name
-        or name.endswith(("_DEVICE", "ACKEND"))
+        or name.endswith(("_DEVICE", "_DEVICE_ORDER", "ACKEND"))
     }
 
 
 ON_DOCKER = {
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
     "NVIDIA_VISIBLE_DEVICES": "void",
     "ORCHESTRATE_DEVICE": "cuda",
@@ -78,6 +79,16 @@ ON_DOCKER = {
             "gpu: {mode: shared, allow_unsupported: true}\nrendezvous: {backend: nccl}",
             {"ORCHESTRATE_GPU_MODE": "shared", "ORCHESTRATE_BACKEND": "nccl"},
             GpuDemand("shared", "NVIDIA_VISIBLE_DEVICES"),
+        ),
+        (
+            "gpu: {mode: mig, devices: [0, MIG-1]}",
+            {"ORCHESTRATE_GPU_MODE": "mig", "ORCHESTRATE_BACKEND": "cpu:gloo,cuda:gloo"},
+            GpuDemand("mig", "NVIDIA_VISIBLE_DEVICES", 1, (0, "MIG-1")),
+        ),
+        (
+            "gpu: {mode: mig, allow_unsupported: true}\nrendezvous: {backend: nccl}",
+            {"ORCHESTRATE_GPU_MODE": "mig", "ORCHESTRATE_BACKEND": "nccl"},
+            GpuDemand("mig", "NVIDIA_VISIBLE_DEVICES"),
         ),
     ],
 )
@@ -125,7 +136,14 @@ def test_nodes_see_their_gpus_and_no_others(
     assert after == replace(
         before,
         nodes=tuple(
-            replace(node, gpus=uuids, env=sorted_env(dict(node.env), {variable: ",".join(uuids)}))
+            replace(
+                node,
+                gpus=uuids,
+                env=sorted_env(
+                    dict(node.env),
+                    {variable: ",".join(uuids), "ORCHESTRATE_GPUS": ",".join(uuids)},
+                ),
+            )
             for node, uuids in zip(before.nodes, given, strict=True)
         ),
     )
@@ -178,7 +196,14 @@ def test_a_gpu_that_is_gone_replaces_the_gang(bench: Bench) -> None:
     bench.gpus = GPUS[1:]
     made = plan(bench.request()).plan
     assert [(action.cause, list(map(str, action.changes))) for action in made.start_nodes] == [
-        ("", ["gpus: GPU-a -> GPU-c", "env.NVIDIA_VISIBLE_DEVICES: GPU-a -> GPU-c"]),
+        (
+            "",
+            [
+                "gpus: GPU-a -> GPU-c",
+                "env.NVIDIA_VISIBLE_DEVICES: GPU-a -> GPU-c",
+                "env.ORCHESTRATE_GPUS: GPU-a -> GPU-c",
+            ],
+        ),
         ("gang: pair-node-0 is replaced", []),
     ]
 
@@ -240,6 +265,116 @@ def test_a_shared_gpu_may_be_shared_by_projects(bench: Bench) -> None:
     assert gpus_of(bench) == [("GPU-a",), ("GPU-a",)]
 
 
+MIG = PLAYBOOK + "gpu: {mode: mig}\n"
+SLICED = (
+    Gpu(
+        0,
+        "GPU-m",
+        "H",
+        has_mig=True,
+        slices=tuple(Slice(f"MIG-{index + 1}", "1g.10gb", index) for index in range(3)),
+    ),
+)
+
+
+def test_slices_are_planned_kept_and_left_to_who_has_them(bench: Bench) -> None:
+    bench.gpus = SLICED
+    put_other(bench, "mig", "MIG-1")
+    bench.write(MIG)
+    outcome = bench.apply()
+    assert told(outcome.plan)[2:] == [
+        "+ node pair-node-0 gpus: MIG-2 (not there yet)",
+        "+ node pair-node-1 gpus: MIG-3 (not there yet)",
+    ]
+    assert gpus_of(bench) == [("MIG-2",), ("MIG-3",)]
+    assert bench.apply().plan.is_empty
+    bench.engine.world.change_spec(0, lambda spec: replace(spec, gpus=("MIG-1",)))
+    changes = [list(map(str, each.changes)) for each in plan(bench.request()).plan.start_nodes]
+    assert changes == [["gpus: MIG-1 -> MIG-2"], []]
+
+
+def test_exhausted_slices_change_nothing(bench: Bench) -> None:
+    bench.gpus = SLICED
+    put_other(bench, "mig", "MIG-1", "MIG-2")
+    bench.write(MIG)
+    error = bench.apply_refused(GpuUnavailable)
+    assert error.what == (
+        "2 MIG slices are needed (2 nodes, 1 each), and 1 can be used of MIG-1 (1g.10gb), "
+        "MIG-2 (1g.10gb), MIG-3 (1g.10gb); node other-node-7 uses MIG-1; "
+        "node other-node-7 uses MIG-2"
+    )
+    assert bench.engine.mutations == []
+
+
+# -- by CDI ----------------------------------------------------------------------------
+
+
+def cdi(*uuids: str) -> frozenset[str]:
+    return frozenset(f"nvidia.com/gpu={uuid}" for uuid in uuids)
+
+
+def test_an_engine_that_knows_the_devices_by_cdi_is_asked_that_way(bench: Bench) -> None:
+    bench.gpus = GPUS
+    bench.engine.traits = replace(bench.engine.traits, node_env=DOCKER.node_env)
+    bench.engine.devices = cdi("GPU-a", "GPU-b", "all", "0", "1")
+    bench.write(EXCLUSIVE)
+    outcome = bench.apply()
+    assert told(outcome.plan)[2:] == [
+        "+ node pair-node-0 gpus: nvidia.com/gpu=GPU-a (not there yet)",
+        "+ node pair-node-1 gpus: nvidia.com/gpu=GPU-b (not there yet)",
+    ]
+    nodes = bench.engine.observe_nodes("pair")
+    assert [
+        {name: value for name, value in node.spec.env if "VISIBLE" in name or name.endswith("GPUS")}
+        for node in nodes
+    ] == [
+        {"NVIDIA_VISIBLE_DEVICES": "void", "ORCHESTRATE_GPUS": uuid} for uuid in ("GPU-a", "GPU-b")
+    ]
+    assert bench.apply().plan.is_empty
+    bench.engine.world.change_spec(1, lambda spec: replace(spec, gpus=tuple(cdi("GPU-d"))))
+    changes = [list(map(str, each.changes)) for each in plan(bench.request()).plan.start_nodes]
+    assert changes == [[], ["gpus: nvidia.com/gpu=GPU-d -> nvidia.com/gpu=GPU-b"]]
+
+
+def test_one_device_that_is_not_known_by_its_uuid_has_all_asked_for_the_other_way(
+    bench: Bench,
+) -> None:
+    bench.gpus = GPUS
+    bench.engine.devices = cdi("GPU-a", "all", "0", "1")
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    assert gpus_of(bench) == [("GPU-a",), ("GPU-b",)]
+
+
+def test_a_newer_toolkit_is_no_reason_to_make_a_run_again(bench: Bench) -> None:
+    bench.gpus = GPUS
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    bench.engine.devices = cdi("GPU-a", "GPU-b")
+    assert bench.apply().plan.is_empty
+
+
+def test_devices_that_cdi_does_not_know_any_more_are_asked_for_the_other_way(bench: Bench) -> None:
+    bench.gpus = GPUS
+    bench.engine.devices = cdi("GPU-a", "GPU-b")
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    bench.engine.devices = frozenset()
+    changes = list(map(str, plan(bench.request()).plan.start_nodes[0].changes))
+    assert changes == [
+        "gpus: nvidia.com/gpu=GPU-a -> GPU-a",
+        "env.NVIDIA_VISIBLE_DEVICES: (none) -> GPU-a",
+    ]
+
+
+def test_another_project_is_seen_by_whatever_name_it_has_its_gpu(bench: Bench) -> None:
+    bench.gpus = GPUS[:3]
+    put_other(bench, "exclusive", "nvidia.com/gpu=GPU-a")
+    bench.write(EXCLUSIVE)
+    bench.apply()
+    assert gpus_of(bench) == [("GPU-b",), ("GPU-c",)]
+
+
 def test_an_ended_run_stays_as_it_is_but_is_not_repeated_on_what_is_taken_since(
     bench: Bench,
 ) -> None:
@@ -255,15 +390,15 @@ def test_an_ended_run_stays_as_it_is_but_is_not_repeated_on_what_is_taken_since(
     )
 
 
-def put_other(bench: Bench, mode: str, uuid: str) -> str:
-    """A node of another project that runs with a GPU; its id."""
+def put_other(bench: Bench, mode: str, *names: str) -> str:
+    """A node of another project that runs with GPUs; its id."""
     spec = NodeSpec(
         node_rank=7,
         num_ranks=1,
         name="other-node-7",
         command=("sleep",),
         env=(("ORCHESTRATE_GPU_MODE", mode),),
-        gpus=(uuid,),
+        gpus=names,
     )
     known = set(bench.engine.world.nodes)
     bench.engine.start_nodes([spec], RunIdentity("other", "run-9", ""), lambda _: None)

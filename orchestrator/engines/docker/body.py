@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.engines.docker.creation import Creation
+from orchestrator.gpus.names import is_cdi
 from orchestrator.state.spec import Confinement, HealthCommand, Limits, Mount
 
 
@@ -94,9 +95,11 @@ def _memlock(num_bytes: int | None) -> list[dict[str, Any]] | None:
     return None if num_bytes is None else [limit]
 
 
-def _gpus(uuids: tuple[str, ...]) -> dict[str, Any]:
+def _gpus(names: tuple[str, ...]) -> dict[str, Any]:
+    if is_cdi(names[0]):
+        return {"Driver": "cdi", "DeviceIDs": list(names)}
     # Never a count: each node would get the first GPUs of the machine.
-    return {"DeviceIDs": list(uuids), "Capabilities": [["gpu"]], "Options": {}}
+    return {"DeviceIDs": list(names), "Capabilities": [["gpu"]], "Options": {}}
 
 
 def _confinement(confinement: Confinement) -> dict[str, Any]:

@@ -116,7 +116,12 @@ SYMPTOMS = (
         "check ranks.user: give a numeric uid",
     ),
     _Symptom(
-        r"could not select device driver|nvidia-container-cli|unresolvable cdi devices",
+        r"unresolvable cdi devices",
+        GpuUnavailable,
+        "describe the GPUs anew: `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`",
+    ),
+    _Symptom(
+        r"could not select device driver|nvidia-container-cli",
         GpuUnavailable,
         "install the NVIDIA Container Toolkit, run `nvidia-ctk runtime configure`, restart Docker",
     ),

@@ -209,6 +209,13 @@ class DockerEngine:
             info = self._reader.info()
             return int(info["NCPU"]), int(info["MemTotal"]), str(info["DockerRootDir"])
 
+    def cdi_devices(self) -> frozenset[str]:
+        """See `InjectsDevices.cdi_devices`."""
+        from orchestrator.engines.docker.cdi import cdi_devices
+
+        with _understood("asking the engine for its devices"):
+            return cdi_devices(self._reader.info())
+
     # -- images ----------------------------------------------------------------
 
     def build_image(self, image: ImageSpec, on_line: OnLine) -> None:

@@ -183,6 +183,8 @@ def _oddities(inspected: Json) -> tuple[Oddity, ...]:
         for key, name in sorted(_UNUSED.items())
         if host.get(key) and key not in told
     ]
+    if devices := host.get("Devices"):
+        odd.append(Oddity("devices", ",".join(sorted(map(_device, devices))), ""))
     policy = (host.get("RestartPolicy") or {}).get("Name") or "no"
     if policy != "no":
         odd.append(Oddity("restart_policy", policy, "no"))
@@ -191,6 +193,10 @@ def _oddities(inspected: Json) -> tuple[Oddity, ...]:
     if memory and swap not in {memory, -1}:
         odd.append(Oddity("resources.memory_swap", str(swap), str(memory)))
     return tuple(odd)
+
+
+def _device(device: Json) -> str:
+    return str(device.get("PathInContainer") or device.get("PathOnHost"))
 
 
 def _count(text: str) -> int:
@@ -314,7 +320,10 @@ def _memlock(host: Json) -> int | None:
 
 
 def _gpus(host: Json) -> tuple[str, ...]:
-    """The devices asked for, whoever drives them: we ask for none but GPUs, and those by UUID."""
+    """The devices asked for, whoever drives them: we ask for none but GPUs, and those by UUID.
+
+    One that is asked for by a CDI name is found by that name.
+    """
     asked: list[str] = []
     for request in host.get("DeviceRequests") or []:
         count = request.get("Count") or 0

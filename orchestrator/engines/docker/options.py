@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.engines.docker.creation import Creation
+from orchestrator.gpus.names import is_cdi
 from orchestrator.state.observed import ObservedNode
 from orchestrator.state.spec import Confinement, HealthCommand, Mount, NodeSpec
 
@@ -42,6 +43,7 @@ def create_options(creation: Creation, hidden: Path | None = None) -> dict[str, 
         "shm_size": limits.shm_bytes,
         "pids_limit": limits.pids,
         "gpus": _gpus(node.gpus),
+        "devices": [name for name in node.gpus if is_cdi(name)] or None,
         "ulimit": _ulimits(limits.memlock_bytes),
         "ipc": creation.ipc_mode,
     }
@@ -100,7 +102,8 @@ def _mount(mount: Mount) -> list[str]:
     return [*quoted, *(["readonly"] if mount.read_only else [])]
 
 
-def _gpus(uuids: tuple[str, ...]) -> str | None:
+def _gpus(names: tuple[str, ...]) -> str | None:
+    uuids = [name for name in names if not is_cdi(name)]
     # CSV as well: without the quotes the second UUID would be read as another option. Never a
     # count: each node would get the first GPUs of the machine.
     return f'"device={",".join(uuids)}"' if uuids else None

@@ -31,7 +31,7 @@ OWN_TO_A_RANK = (
 )
 """Variables that differ from rank to rank, or from node to node, in a run as it should be."""
 
-GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ORCHESTRATE_GPUS")
 
 MAX_NAMES = 8
 """Variables named in one finding; the others are counted."""

@@ -157,6 +157,15 @@ def request(count: int, *uuids: str) -> dict[str, Any]:
     }
 
 
+CDI_REQUEST = {
+    "Driver": "cdi",
+    "Count": 0,
+    "DeviceIDs": ["nvidia.com/gpu=GPU-a", "nvidia.com/gpu=GPU-b"],
+    "Capabilities": None,
+    "Options": None,
+}
+
+
 @pytest.mark.parametrize(
     ("requests", "ulimits", "gpus", "memlock_bytes"),
     [
@@ -167,6 +176,7 @@ def request(count: int, *uuids: str) -> dict[str, Any]:
         ([request(-1)], None, ("all",), None),
         ([request(2)], None, ("any 2",), None),
         ([request(0, "GPU-a"), request(-1)], MEMLOCK, ("GPU-a", "all"), -1),
+        ([CDI_REQUEST], MEMLOCK, ("nvidia.com/gpu=GPU-a", "nvidia.com/gpu=GPU-b"), -1),
     ],
 )
 def test_gpus_however_they_were_asked_for(
