@@ -1,24 +1,22 @@
-"""A Docker engine of a test's own: one may stop it, and it takes `--gpus` without a GPU.
-
-An engine offers GPUs when it finds NVIDIA's hook on its PATH as it starts. Here that is a
-stand-in, so that everything but the hook is real: the command, the engine, its records, and
-what a node sees of them.
-"""
+"""A Docker engine of a test's own: one may stop it, configure it, and put programs on its PATH."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 START_DEADLINE_S = 60.0
-HOOK = "#!/bin/sh\nexec cat > /dev/null\n"
+
+Prepare = Callable[[Path], Mapping[str, object]]
+"""Puts files into a folder that is on the engine's PATH; gives the engine's configuration."""
 
 
 @dataclass
@@ -31,6 +29,7 @@ class SecondEngine:
     """
 
     folder: Path
+    dockerd: str = "dockerd"
     _process: subprocess.Popen[bytes] = field(init=False)
 
     @property
@@ -44,7 +43,7 @@ class SecondEngine:
         path = f"{self.folder}/bin{os.pathsep}{os.environ['PATH']}"
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
-                _argv(self.folder, self.host),
+                _argv(self.dockerd, self.folder, self.host),
                 env=os.environ | {"PATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -64,11 +63,16 @@ class SecondEngine:
 
 
 @contextmanager
-def second_engine(image: str) -> Iterator[SecondEngine]:
+def second_engine(
+    image: str, *, dockerd: str = "dockerd", prepare: Prepare = lambda _: {}
+) -> Iterator[SecondEngine]:
     """An engine that runs and holds the image."""
     # A Unix socket's path has at most 107 bytes: pytest's own folders are too deep.
-    engine = SecondEngine(Path(tempfile.mkdtemp(prefix="second-engine-")))
-    _put_hook(engine.folder / "bin")
+    engine = SecondEngine(Path(tempfile.mkdtemp(prefix="second-engine-")), dockerd)
+    (engine.folder / "bin").mkdir()
+    # Of its own, whatever it says: not that of the engine that runs.
+    config = json.dumps(prepare(engine.folder / "bin"))
+    (engine.folder / "daemon.json").write_text(config)
     try:
         engine.start()
         saved = subprocess.run(["docker", "save", image], stdout=subprocess.PIPE, check=True)
@@ -87,20 +91,12 @@ def docker(host: str, *args: str, given: bytes | None = None) -> str:
     return done.stdout.decode()
 
 
-def _put_hook(folder: Path) -> None:
-    folder.mkdir()
-    hook = folder / "nvidia-container-runtime-hook"
-    hook.write_text(HOOK)
-    hook.chmod(0o755)
-
-
-def _argv(folder: Path, host: str) -> list[str]:
-    (folder / "daemon.json").write_text("{}")  # not the configuration of the engine that runs
+def _argv(dockerd: str, folder: Path, host: str) -> list[str]:
     name = folder.name
     return [
         "unshare",
         "--net",
-        "dockerd",
+        dockerd,
         f"--config-file={folder}/daemon.json",
         f"--host={host}",
         f"--data-root={folder}/data",
