@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from trainer.config import GroupConfig
 from trainer.errors import GroupError, UsageError
+from trainer.gpu import gpu_uuid
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 # A CPU backend is always there: checkpoints and the export gather on the CPU. Plain "gloo" with
@@ -67,7 +68,7 @@ def join(config: GroupConfig, environ: Mapping[str, str], log: FilteringBoundLog
         master_addr=place.master_addr,
         master_port=place.master_port,
         hostname=socket.gethostname(),
-        gpu=_gpu_uuid(device),
+        gpu=gpu_uuid(device, environ),
         rank_sum=_prove(rank),
         torch_version=torch.__version__,
     )
@@ -133,13 +134,6 @@ def _limit_memory(fraction: float, device: torch.device) -> None:
     """Keep this rank to its part of a GPU that others use too; beyond it torch is out of memory."""
     if device.type == "cuda" and fraction < 1:
         torch.cuda.set_per_process_memory_fraction(fraction, device)
-
-
-def _gpu_uuid(device: torch.device) -> str | None:
-    """The GPU behind an ordinal, as `nvidia-smi -L` names it."""
-    if device.type != "cuda":
-        return None
-    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
 
 
 def _choose_backend(wanted: str, device: torch.device) -> str:

@@ -68,6 +68,16 @@ class ProcessGroupJoined(_RankEvent):
     peers: ShortText = ""
 
 
+class GpuUsed(_RankEvent):
+    """A rank has made a step on a GPU other than it said as it joined, if it said any.
+
+    `gpu` is its UUID, or that of the MIG slice.
+    """
+
+    event: Literal["gpu_used"]
+    gpu: Text
+
+
 class Step(_RankEvent):
     """A rank has done optimizer step `step`, counted from 1. The loss is a mean over all ranks.
 
@@ -216,6 +226,7 @@ class ProbeFault(_ProcessEvent):
 
 Record = (
     ProcessGroupJoined
+    | GpuUsed
     | Step
     | CheckpointSaved
     | RankFailed

@@ -39,7 +39,7 @@ def _fault(facts: RunFacts, said: RankFacts, deadline_s: float) -> tuple[str, st
         return "one report", f"{said.num_joins} reports"
     if at_s > deadline_s:
         return "a report by the deadline", f"one {at_s - deadline_s:.1f} s after it"
-    return _content_fault(facts, join)
+    return _content_fault(facts, join) or _gpu_fault(facts, join.rank)
 
 
 def _view_fault(facts: RunFacts, view: RendezvousStarted) -> tuple[str, str] | None:
@@ -67,7 +67,7 @@ def _content_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str]
     backend = _majority(facts, lambda each: each.backend)
     if join.backend != backend:
         return f"backend {backend}, as the others", f"backend {join.backend}"
-    return _peers_fault(facts, join) or _gpu_fault(facts, join)
+    return _peers_fault(facts, join)
 
 
 def _peers_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | None:
@@ -92,18 +92,16 @@ def _joins(facts: RunFacts) -> Iterator[ProcessGroupJoined]:
     return (said.joins[0][1] for said in facts.ranks.values() if said.joins)
 
 
-def _gpu_fault(facts: RunFacts, join: ProcessGroupJoined) -> tuple[str, str] | None:
+def _gpu_fault(facts: RunFacts, rank: int) -> tuple[str, str] | None:
     """A GPU that is not the node's, or one that two ranks have where each has its own."""
-    nodes, demand = facts.desired.nodes, facts.desired.gpus
-    given = nodes[join.rank // nodes[0].num_ranks].gpu_uuids
-    if given and join.gpu and join.gpu not in given:
-        return f"gpu {' or '.join(given)}", f"gpu {join.gpu}"
-    if join.gpu and demand is not None and demand.is_alone:
-        same = [
-            each.rank for each in _joins(facts) if each.gpu == join.gpu and each.rank != join.rank
-        ]
+    nodes, demand, used = facts.desired.nodes, facts.desired.gpus, facts.ranks[rank].gpu
+    given = nodes[rank // nodes[0].num_ranks].gpu_uuids
+    if given and used and used not in given:
+        return f"gpu {' or '.join(given)}", f"gpu {used}"
+    if used and demand is not None and demand.is_alone:
+        same = [other for other, said in facts.ranks.items() if said.gpu == used and other != rank]
         if same:
-            return "a gpu of its own", f"gpu {join.gpu}, as rank {same[0]} has"
+            return "a gpu of its own", f"gpu {used}, as rank {same[0]} has"
     return None
 
 

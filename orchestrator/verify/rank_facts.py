@@ -16,6 +16,7 @@ from orchestrator.playbook.health import MAX_MEASURED_STEPS
 from orchestrator.records import (
     CheckpointSaved,
     Environment,
+    GpuUsed,
     InterpreterStarted,
     MasterReached,
     NameResolved,
@@ -112,6 +113,7 @@ class RankFacts:
         tokens_per_s: of the whole group, as the script says.
         checksums: `{step: checksum}` over all parameters, of the latest steps it was taken at.
         losses: `{step: loss}` of the first MAX_LOSSES steps.
+        gpu_used: the GPU that a step was made on, where it is not the one of the join.
     """
 
     probe_joins: Joins = field(default_factory=Joins)
@@ -145,6 +147,7 @@ class RankFacts:
     stacks: Stacks | None = None
     stacks_at_s: float | None = None
     has_finished: bool = False
+    gpu_used: str | None = None
     _probe_times: bool = False
 
     @property
@@ -164,6 +167,12 @@ class RankFacts:
             joins.first[0][0] for joins in (self.probe_joins, self.script_joins) if joins.first
         ]
         return min(times, default=None)
+
+    @property
+    def gpu(self) -> str | None:
+        """The UUID of the GPU in use, as far as the probe or the script has said."""
+        joins = (*self.probe_joins.first[:1], *self.script_joins.first[:1])
+        return self.gpu_used or next((join.gpu for _, join in joins if join.gpu), None)
 
     @property
     def knows_environment(self) -> bool:
@@ -222,6 +231,8 @@ class RankFacts:
                 self._add_environment(record)
             case Parameters():
                 self._add_checksum(record)
+            case GpuUsed(gpu=gpu):
+                self.gpu_used = gpu
             case _:
                 pass  # MasterReached, StoreJoined: their phase is all; ProbeFault: the node's
 

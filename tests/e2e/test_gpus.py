@@ -28,6 +28,7 @@ from tests.nvidia import (
     put_nvidia_smi,
 )
 
+ROOT = Path(__file__).parents[2]
 A, B, C, D = UUIDS[:4]
 SLICES = MIG_UUIDS
 # Everything of a node's environment, the engine's own additions included.
@@ -285,29 +286,50 @@ def test_the_embedded_engine_gives_gpus_too(make_desk: Callable[[str], Desk]) ->
     no_changes(desk)
 
 
-def test_a_machine_without_a_gpu_gets_one_line(
-    make_desk: Callable[[str], Desk], repository: Path
+PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("gpu-*.yaml"))
+NO_NVIDIA = (
+    "orchestrate: this machine has no NVIDIA driver: nvidia-smi cannot be run (no such file or "
+    "directory); install the driver, or use gpu.mode: cpu where there is no GPU"
+)
+BROKEN = (
+    "orchestrate: nvidia-smi failed: NVIDIA-SMI has failed because it couldn't communicate "
+    "with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running; "
+    "mend or update the driver, or use gpu.mode: cpu where there is no GPU"
+)
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_a_user_without_nvidia_software_gets_one_line(
+    make_desk: Callable[[str], Desk], name: str
 ) -> None:
     desk = make_desk("local")
+    desk.env["PATH"] = str(desk.folder)  # also on a machine that has it
+    playbook = str(ROOT / "playbooks" / f"{name}.yaml")
+    for verb in ("plan", "apply"):
+        ran = desk.run(verb, "--engine", "local", playbook)
+        assert (ran.code, [line for line in ran.err.splitlines() if "nvidia" in line]) == (
+            14,
+            [NO_NVIDIA],
+        )
     put_gpus(desk, NO_DRIVER, code=9)
-    playbook = str(repository / "playbooks" / "gpu-shared.yaml")
-    ran = desk.run("apply", "--engine", "local", playbook)
-    assert ran.code == 14
-    assert [line for line in ran.err.splitlines() if "nvidia-smi" in line] == [
-        "orchestrate: nvidia-smi failed: NVIDIA-SMI has failed because it couldn't communicate "
-        "with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running; "
-        "mend or update the driver, or use gpu.mode: cpu where there is no GPU"
-    ]
+    ran = desk.run("plan", "--engine", "local", playbook)
+    assert (ran.code, [line for line in ran.err.splitlines() if "nvidia" in line]) == (14, [BROKEN])
 
 
-@pytest.mark.parametrize("name", ["gpu-shared", "gpu-exclusive"])
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("gpu-shared", (A, A)), ("gpu-exclusive", (A, B)), ("gpu-mig", SLICES[:2])],
+)
 def test_a_shipped_playbook_is_planned(
-    make_desk: Callable[[str], Desk], repository: Path, name: str
+    make_desk: Callable[[str], Desk], name: str, given: tuple[str, ...]
 ) -> None:
     desk = make_desk("local")
-    put_gpus(desk, num_gpus(2))
-    playbook = str(repository / "playbooks" / f"{name}.yaml")
-    ran = desk.run("plan", "--engine", "local", playbook)
+    if name == "gpu-mig":
+        put_mig_machine(desk.folder / "bin")
+        desk.env["PATH"] = f"{desk.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    else:
+        put_gpus(desk, num_gpus(len(set(given))))
+    ran = desk.run("plan", "--engine", "local", str(ROOT / "playbooks" / f"{name}.yaml"))
     assert ran.code == 0, ran.out + ran.err
-    assert f"gpus: {A}" in ran.line(f" +  node {name}-node-0")
-    assert f"gpus: {A if name == 'gpu-shared' else B}" in ran.line(f" +  node {name}-node-1")
+    for node_rank, uuid in enumerate(given):
+        assert f"gpus: {uuid}" in ran.line(f" +  node {name}-node-{node_rank}")

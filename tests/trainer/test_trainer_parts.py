@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.cuda_driver import OldDriver, StandInDriver, missing
 from tests.trainer.trainer_runs import run_script
 from trainer.config import (
     BUILTIN_CORPUS,
@@ -25,6 +28,7 @@ from trainer.config import (
 from trainer.errors import UsageError
 
 dataset = pytest.importorskip("trainer.dataset")  # these import torch
+gpu = pytest.importorskip("trainer.gpu")
 group = pytest.importorskip("trainer.group")
 optim = pytest.importorskip("trainer.optim")
 tokenizer = pytest.importorskip("trainer.tokenizer")
@@ -167,9 +171,29 @@ def test_local_rank_picks_the_gpu_and_its_part_of_the_memory(
     device = group._choose_device("auto", 1)
     group._limit_memory(fraction, device)
     assert cuda.calls == [("set_device", "cuda:1"), *limits]
-    assert group._gpu_uuid(device) == "GPU-uuid-of-cuda:1"
+    assert gpu.gpu_uuid(device, {}) == "GPU-uuid-of-cuda:1"
     assert group._choose_backend("gloo", device) == "gloo"
     assert group._TORCH_BACKEND["cuda", "gloo"] == "cpu:gloo,cuda:gloo"
+
+
+SLICE = "c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f"
+
+
+@pytest.mark.parametrize(
+    ("library", "told"),
+    [
+        (lambda _: StandInDriver(SLICE), f"MIG-{SLICE}"),
+        (lambda _: StandInDriver(), None),
+        (lambda _: OldDriver(), None),
+        (missing, None),
+    ],
+    ids=["tells", "fails", "is too old", "is missing"],
+)
+def test_a_slice_is_asked_of_the_driver(
+    monkeypatch: pytest.MonkeyPatch, library: Callable[[str], object], told: str | None
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    assert gpu.gpu_uuid(gpu.torch.device("cuda", 0), {"ORCHESTRATE_GPU_MODE": "mig"}) == told
 
 
 def test_the_cpu_has_no_gpu_to_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +201,7 @@ def test_the_cpu_has_no_gpu_to_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group.torch, "cuda", cuda)
     device = group._choose_device("auto", 0)
     group._limit_memory(0.5, device)
-    assert (str(device), cuda.calls, group._gpu_uuid(device)) == ("cpu", [], None)
+    assert (str(device), cuda.calls, gpu.gpu_uuid(device, {})) == ("cpu", [], None)
 
 
 BACKEND_AS_TOLD = """

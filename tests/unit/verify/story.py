@@ -31,7 +31,7 @@ class Story:
     ) -> None:
         self.desired: DesiredState = desired_state(num_nodes, num_ranks)
         if gpus:
-            mode: Sharing = "shared" if len(set(gpus)) == 1 else "exclusive"
+            mode: Sharing = "exclusive" if len(set(gpus)) > 1 or len(gpus[0]) > 1 else "shared"
             pairs = zip(self.desired.nodes, gpus, strict=True)
             nodes = tuple(replace(node, gpus=uuids) for node, uuids in pairs)
             self.desired = replace(self.desired, nodes=nodes, gpus=GpuDemand(mode, "V"))
@@ -57,17 +57,19 @@ class Story:
         self, rank: int, at_s: float = 1.0, *, node: int | None = None, **said: object
     ) -> None:
         """A rank reports its join, from its own node unless another one is given."""
+        fields = {"event": "process_group_joined", "rank": rank, "run_id": RUN_ID}
+        told = fields | self.said_of_a_join() | said
+        self.say(self._node(rank, node), at_s, json.dumps(told))
+
+    def said_of_a_join(self) -> dict[str, object]:
+        """What all ranks say of a join that is as it should be."""
         world_size = self.desired.world_size
-        fields = {
-            "event": "process_group_joined",
-            "rank": rank,
-            "run_id": RUN_ID,
+        return {
             "world_size": world_size,
             "backend": "gloo",
             "master_addr": "pair-node-0",
             "rank_sum": world_size * (world_size - 1) // 2,
         }
-        self.say(self._node(rank, node), at_s, json.dumps(fields | said))
 
     def join_all(self, at_s: float = 1.0) -> None:
         """Every rank reports its join, as it should."""

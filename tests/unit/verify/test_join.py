@@ -288,6 +288,36 @@ def test_two_ranks_of_a_node_on_one_gpu() -> None:
     )
 
 
+def test_a_gpu_that_is_only_known_once_a_rank_steps() -> None:
+    story = Story(gpus=(("nvidia.com/gpu=MIG-a",), ("nvidia.com/gpu=MIG-b",)))
+    story.join_all()
+    assert joined(story).status is Status.OK
+    story.probe(0, 2.0, "gpu_used", gpu="MIG-a")
+    assert joined(story).status is Status.OK
+    story.probe(1, 2.0, "gpu_used", gpu="MIG-a")
+    assert joined(story) == failed(
+        "2 of 2 ranks did not join",
+        Finding(0, 0, "a gpu of its own", "gpu MIG-a, as rank 1 has"),
+        Finding(1, 1, "gpu MIG-b", "gpu MIG-a"),
+    )
+
+
+def test_what_a_rank_used_goes_over_what_it_said_as_it_joined() -> None:
+    story = Story(1, 2, gpus=(("GPU-a", "GPU-b"),))
+    for rank in (0, 1):
+        story.join(rank, gpu="GPU-a")
+    story.probe(1, 2.0, "gpu_used", gpu="GPU-b")
+    assert joined(story).status is Status.OK
+
+
+def test_what_the_script_says_of_its_gpu_counts_where_the_probe_cannot_tell() -> None:
+    story = Story(gpus=(("GPU-a",), ("GPU-b",)))
+    for rank in (0, 1):
+        story.probe(rank, 1.0, "process_group_joined", **story.said_of_a_join(), gpu=None)
+        story.join(rank, gpu="GPU-a")
+    assert joined(story).findings[1] == Finding(1, 1, "gpu GPU-b", "gpu GPU-a")
+
+
 def test_what_is_wrong_is_told_of_every_rank() -> None:
     story = Story(3)
     story.join(0, rank_sum=1)

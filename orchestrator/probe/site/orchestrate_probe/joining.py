@@ -84,6 +84,7 @@ class _Joining:
         self._reporter.joined_s = time.perf_counter()
         result = proof.prove(self._c10d)
         self._reporter.rank = result["rank"]
+        self._reporter.gpu = result["gpu"]
         if not self._has_joined:
             self._has_joined = True
             self._reporter.send(

@@ -13,6 +13,8 @@ import struct
 import sys
 from datetime import timedelta
 
+from . import gpu
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -31,8 +33,8 @@ def prove(c10d: Any) -> dict[str, Any]:
         RuntimeError: not all ranks came within TIMEOUT_S, or there is no gloo or no store.
     """
     rank, world_size = c10d.get_rank(), c10d.get_world_size()
-    hostname, gpu = os.uname().nodename, _gpu()
-    card = CARD.pack(rank, hostname.encode()[:128], (gpu or "").encode()[:64])
+    hostname, uuid = os.uname().nodename, gpu.chosen()
+    card = CARD.pack(rank, hostname.encode()[:128], (uuid or "").encode()[:64])
     if world_size == 1:
         rank_sum, cards = rank, [card]
     else:
@@ -42,7 +44,7 @@ def prove(c10d: Any) -> dict[str, Any]:
         "world_size": world_size,
         "rank_sum": rank_sum,
         "hostname": hostname,
-        "gpu": gpu,
+        "gpu": uuid,
         "peers": hashlib.sha256(b"".join(cards)).hexdigest()[:16],
     }
 
@@ -68,20 +70,3 @@ def _own_group(c10d: Any, rank: int, world_size: int) -> Any:
     _num_proofs += 1
     store = c10d.PrefixStore(f"orchestrate_probe/{_num_proofs}", c10d._get_default_store())
     return c10d.ProcessGroupGloo(store, rank, world_size, timedelta(seconds=TIMEOUT_S))
-
-
-def _gpu() -> str | None:
-    """The UUID of the GPU in use, as `nvidia-smi -L` has it; None until the script uses one.
-
-    Asking wakes CUDA, on a device of its own choice, where the script has not done so.
-    """
-    torch: Any = sys.modules["torch"]
-    if not torch.cuda.is_initialized():
-        return None
-    uuid = str(getattr(torch.cuda.get_device_properties(torch.cuda.current_device()), "uuid", ""))
-    if not uuid:
-        return None
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "") + os.environ.get(
-        "NVIDIA_VISIBLE_DEVICES", ""
-    )
-    return f"MIG-{uuid}" if f"MIG-{uuid}" in visible else f"GPU-{uuid}"

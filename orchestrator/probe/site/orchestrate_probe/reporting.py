@@ -37,6 +37,7 @@ class Reporter:
         num_steps: training steps that were counted.
         progressed_s: when an optimizer stepped last, by `time.perf_counter`.
         joined_s: when the process group was there, by the same clock.
+        gpu: what it was last said to use.
         flush: counts and sends the steps that are held back.
         watch: begins to look out for stalls; may be called more than once.
         on_threading: is to be told of the module once it is loaded.
@@ -53,6 +54,7 @@ class Reporter:
         self.num_steps = 0
         self.progressed_s = 0.0
         self.joined_s = 0.0
+        self.gpu: str | None = None
         self.flush: Callable[[float], None] | None = None
         self.watch: Callable[[], None] | None = None
         self.on_threading: Callable[[ModuleType], None] | None = None

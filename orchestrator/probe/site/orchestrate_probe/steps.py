@@ -11,7 +11,7 @@ import os
 from _thread import allocate_lock, get_ident
 from time import clock_gettime, perf_counter, pthread_getcpuclockid
 
-from . import parameters
+from . import gpu, parameters
 from .channel import moved_up
 from .guarding import guarded
 
@@ -61,6 +61,7 @@ class Steps:
         self._last_s = 0.0  # the latest step that was reported
         self._work = Work()
         self._lock = allocate_lock()
+        self._asks_gpu = gpu.is_given()
 
     def stepped(self, optimizer: Any, _args: Any, _kwargs: Any) -> None:
         """Take note that an optimizer has stepped. Mostly these lines are all that it costs."""
@@ -88,8 +89,20 @@ class Steps:
         if now_s >= self._due_s:
             self.flush(0.0)
             self._due_s = now_s + EVERY_S
+            if self._asks_gpu:
+                self._tell_gpu()
         if self._sums_up:
             self._sum_up(optimizer)
+
+    @guarded("gpu")
+    def _tell_gpu(self) -> None:
+        """Say which GPU the thread that steps uses: as it joined, it may have chosen none yet."""
+        reporter, uuid = self._reporter, gpu.in_use()
+        if uuid and reporter.rank is not None:
+            self._asks_gpu = False
+            if uuid != reporter.gpu:
+                reporter.gpu = uuid
+                reporter.send("gpu_used", gpu=uuid)
 
     @guarded("checksum")
     def _sum_up(self, optimizer: Any) -> None:
