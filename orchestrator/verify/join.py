@@ -93,13 +93,21 @@ def _joins(facts: RunFacts) -> Iterator[ProcessGroupJoined]:
 
 
 def _gpu_fault(facts: RunFacts, rank: int) -> tuple[str, str] | None:
-    """A GPU that is not the node's, or one that two ranks have where each has its own."""
-    nodes, demand, used = facts.desired.nodes, facts.desired.gpus, facts.ranks[rank].gpu
-    given = nodes[rank // nodes[0].num_ranks].gpu_uuids
-    if given and used and used not in given:
-        return f"gpu {' or '.join(given)}", f"gpu {used}"
-    if used and demand is not None and demand.is_alone:
-        same = [other for other, said in facts.ranks.items() if said.gpu == used and other != rank]
+    """A GPU that is not the node's, or one that two ranks of a node have, each with its own.
+
+    Who is on another node's GPU is at fault, and not that node, which is where it should be.
+    """
+    demand, used = facts.desired.gpus, facts.ranks[rank].gpu
+    nodes = facts.desired.nodes
+    own = nodes[rank // nodes[0].num_ranks]
+    if not used:
+        return None
+    if own.gpus and used not in own.gpu_uuids:
+        whose = (node.node_rank for node in nodes if used in node.gpu_uuids)
+        theirs = (f", which is node {node_rank}'s" for node_rank in whose)
+        return f"gpu {' or '.join(own.gpu_uuids)}", f"gpu {used}{next(theirs, '')}"
+    if demand is not None and demand.is_alone:
+        same = [each for each in own.ranks if each != rank and facts.ranks[each].gpu == used]
         if same:
             return "a gpu of its own", f"gpu {used}, as rank {same[0]} has"
     return None

@@ -286,6 +286,27 @@ def test_the_embedded_engine_gives_gpus_too(make_desk: Callable[[str], Desk]) ->
     no_changes(desk)
 
 
+JOINED = (
+    '{"event": "process_group_joined", "rank": %d, "run_id": "%s", "world_size": 2, '
+    '"backend": "gloo", "master_addr": "%s", "rank_sum": 1, "gpu": "%s"}\\n'
+)
+
+
+def test_two_ranks_that_report_one_slice_are_found(make_desk: Callable[[str], Desk]) -> None:
+    desk = make_desk("local")
+    put_mig_machine(desk.folder / "bin")
+    desk.env["PATH"] = f"{desk.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    told = f'"$RANK" "$ORCHESTRATE_RUN_ID" "$MASTER_ADDR" {SLICES[0]}'
+    checks = "health_checks: [{joined: {within: 60s}}, {completed: {within: 60s}}]"
+    desk.write(f"printf '{JOINED}' {told}", gpu="gpu: {mode: mig}", health_checks=checks)
+    ran = desk.apply()
+    assert ran.code == 1, ran.out + ran.err
+    assert ran.line("DIAGNOSIS") == (
+        f"DIAGNOSIS rank 1 ({desk.project}-node-1) fails check joined: expected gpu {SLICES[1]}; "
+        f"found gpu {SLICES[0]}, which is node 0's"
+    )
+
+
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("gpu-*.yaml"))
 NO_NVIDIA = (
     "orchestrate: this machine has no NVIDIA driver: nvidia-smi cannot be run (no such file or "
