@@ -14,7 +14,7 @@ from functools import partial
 
 from benchmarks.contestants import ORCHESTRATE
 from benchmarks.figures import Operation, Sample
-from orchestrator.engines.docker.engine import TRAITS
+from orchestrator.engines.docker.traits import TRAITS
 from orchestrator.plans.document import plan_document, plan_text
 from orchestrator.plans.plan import Plan
 from orchestrator.plans.planner import make_plan

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from orchestrator.engines.docker.engine import TRAITS
+from orchestrator.engines.docker.traits import TRAITS
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.playbook.loader import load
 from orchestrator.resolve import resolve

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.devices import with_gpus
-from orchestrator.engines.docker.engine import TRAITS as DOCKER
+from orchestrator.engines.docker.traits import TRAITS as DOCKER
 from orchestrator.engines.local.engine import TRAITS as LOCAL
 from orchestrator.errors import GpuUnavailable
 from orchestrator.events import ActionDone

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engines.docker.engine import TRAITS as DOCKER
+from orchestrator.engines.docker.traits import TRAITS as DOCKER
 from orchestrator.engines.local.engine import TRAITS as LOCAL
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.images.recipe import BuildRecipe

@@ -30,6 +30,7 @@ from orchestrator.engines.docker.private import PrivateFiles
 from orchestrator.engines.docker.reading import Reader, ReadsStats, filters_for, of_project
 from orchestrator.engines.docker.sidecars import Sidecars
 from orchestrator.engines.docker.threads import in_parallel, settle, to_its_end
+from orchestrator.engines.docker.traits import TRAITS
 from orchestrator.errors import EngineFailed, ImageUnavailable, OrchestrateError
 from orchestrator.identity import ENV_PYTHONPATH
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
@@ -45,7 +46,6 @@ from orchestrator.state.observed import (
     ProjectSummary,
 )
 from orchestrator.state.spec import ContainerSpec, NodeSpec, SidecarSpec
-from orchestrator.state.traits import EngineTraits
 from orchestrator.state.usage import Usage
 
 ABOUT = (
@@ -56,27 +56,6 @@ ABOUT = (
 """What of `docker info` tells how nodes run, and nothing of who uses the engine."""
 
 PULL_DEADLINE_S = 3600.0
-
-TRAITS = EngineTraits(
-    name="docker",
-    has_images=True,
-    has_networks=True,
-    is_isolated=True,
-    # CUDA images preset "all": without this a default NVIDIA runtime shows every GPU.
-    node_env={"NVIDIA_VISIBLE_DEVICES": "void"},
-    gpu_variable="NVIDIA_VISIBLE_DEVICES",
-    gpu_env={"NVIDIA_DRIVER_CAPABILITIES": "compute,utility"},
-    in_place=frozenset(
-        {
-            "name",
-            "status",
-            "resources.cpus",
-            "resources.memory",
-            "resources.memory_swap",
-            "resources.pids",
-        }
-    ),
-)
 
 
 class DockerEngine:

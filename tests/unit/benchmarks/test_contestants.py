@@ -19,8 +19,8 @@ from benchmarks.contestants import (
 )
 from benchmarks.peak_memory import peak_bytes
 from orchestrator.engines.docker.creation import Creation
-from orchestrator.engines.docker.engine import TRAITS
 from orchestrator.engines.docker.options import create_options
+from orchestrator.engines.docker.traits import TRAITS
 from orchestrator.playbook.loader import load
 from orchestrator.resolve import resolve
 from orchestrator.state.desired import RunIdentity

@@ -11,8 +11,8 @@ import pytest
 from orchestrator.devices import with_gpus
 from orchestrator.engines.docker.body import create_body
 from orchestrator.engines.docker.creation import Creation
-from orchestrator.engines.docker.engine import TRAITS
 from orchestrator.engines.docker.options import create_options
+from orchestrator.engines.docker.traits import TRAITS
 from orchestrator.gpus.inventory import Gpu, Slice
 from orchestrator.gpus.pool import Unit
 from orchestrator.playbook.loader import load_text

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from orchestrator.engines.docker.body import create_body
 from orchestrator.engines.docker.creation import Creation, ProbePlace
-from orchestrator.engines.docker.engine import TRAITS
 from orchestrator.engines.docker.inspection import image_from_inspect, node_from_inspect
+from orchestrator.engines.docker.traits import TRAITS
 from orchestrator.plans.difference import FieldChange
 from orchestrator.plans.drift import remaining_differences
 from orchestrator.plans.planner import make_plan
