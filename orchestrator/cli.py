@@ -150,6 +150,11 @@ def validate(playbook: Chosen, show: bool, as_json: bool) -> ExitCode:
 @engine_option
 @click.option("--fix", is_flag=True, help="Do what is harmless about it, after asking each time.")
 @click.option("--yes", is_flag=True, help="With --fix: do not ask.")
+@click.option(
+    "--gpu-selftest",
+    is_flag=True,
+    help="Run two ranks in every GPU mode that this machine allows, and write a report.",
+)
 @json_option
 def doctor(playbook: Path | None, **options: Any) -> ExitCode:
     """Examine this machine: has it what PLAYBOOK needs?

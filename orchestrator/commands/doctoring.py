@@ -32,6 +32,7 @@ class DoctorOptions:
     fix: bool = False
     yes: bool = False
     as_json: bool = False
+    gpu_selftest: bool = False
 
 
 def doctor_verb(path: Path | None, options: DoctorOptions) -> ExitCode:
@@ -40,6 +41,10 @@ def doctor_verb(path: Path | None, options: DoctorOptions) -> ExitCode:
     console = Console(quiet=options.as_json)
     patient = _patient(path, options)
     _introduce(console, path, patient)
+    if options.gpu_selftest:
+        from orchestrator.commands.selftesting import selftest_verb
+
+        return selftest_verb(console, patient)
     found = examine(patient)
     _show(console, found)
     mended: tuple[Mended, ...] = ()
@@ -57,6 +62,8 @@ def doctor_verb(path: Path | None, options: DoctorOptions) -> ExitCode:
 def _refuse_what_does_not_fit(options: DoctorOptions) -> None:
     if options.yes and not options.fix:
         raise click.UsageError("--yes goes with --fix")
+    if options.gpu_selftest and (options.fix or options.as_json):
+        raise click.UsageError("--gpu-selftest writes a file of its own, and mends nothing")
     if options.fix and options.as_json and not options.yes:
         raise click.UsageError("--json leaves no room for questions: give --yes with --fix")
 

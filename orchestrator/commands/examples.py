@@ -49,6 +49,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("orchestrate doctor", "the general part"),
         ("orchestrate doctor train.yaml --fix", "does what is harmless, asking each time"),
         ("orchestrate doctor train.yaml --json", "for a program"),
+        ("orchestrate doctor --gpu-selftest", "owners of GPUs: try every mode, and report"),
     ),
     "schema": (("orchestrate schema > playbook.schema.json", "for an editor's completion"),),
     "support-bundle": (

@@ -171,7 +171,6 @@ class Gpus:
     inventory: tuple[Gpu, ...] | Unknown
     driver: str
     toolkit: Toolkit
-    cdi_files: tuple[str, ...]
     mps: Mps
 
 

@@ -26,6 +26,7 @@ from orchestrator.doctor.facts import (
 )
 from orchestrator.doctor.gathering.machine import read_room
 from orchestrator.engines.base import Engine as NodeEngine
+from orchestrator.engines.docker.cdi import cdi_devices
 from orchestrator.engines.docker.cli import DockerCli
 from orchestrator.engines.docker.deadlines import ENV_DEADLINE, Deadlines, deadlines_from
 from orchestrator.engines.docker.endpoint import (
@@ -38,6 +39,7 @@ from orchestrator.engines.docker.endpoint import (
 from orchestrator.engines.docker.inspection import parse_time
 from orchestrator.engines.docker.reading import Json, Reader
 from orchestrator.errors import EngineUnavailable, OrchestrateError
+from orchestrator.gpus.names import CDI_KIND
 from orchestrator.state.reference import is_reference
 
 PATIENCE_S = 10.0
@@ -112,7 +114,7 @@ def _engine(reader: Reader) -> Engine:
 
 
 def engine_from_info(info: Json, version: str, now_s: float) -> Engine:
-    """Take apart what an engine says of itself; each field may be missing in older ones. Pure."""
+    """Take apart what an engine says of itself; each field may be missing in older ones."""
     now = info.get("SystemTime")
     options = [str(each) for each in info.get("SecurityOptions") or ()]
     pools = info.get("DefaultAddressPools") or ()
@@ -133,17 +135,10 @@ def engine_from_info(info: Json, version: str, now_s: float) -> Engine:
         is_rootless=any("name=rootless" in option for option in options),
         runtimes=tuple(sorted(info.get("Runtimes") or {})),
         cdi_folders=tuple(map(str, info.get("CDISpecDirs") or ())),
-        cdi_devices=tuple(_cdi_devices(info)),
+        cdi_devices=tuple(sorted(each for each in cdi_devices(info) if each.startswith(CDI_KIND))),
         pool_sizes=tuple(_num_subnets(pool) for pool in pools),
         ahead_s=(parse_time(str(now)) or now_s) - now_s if now else 0.0,
     )
-
-
-def _cdi_devices(info: Json) -> list[str]:
-    """GPUs among the devices that the engine has found written down; from 28.2 it tells."""
-    found = info.get("DiscoveredDevices") or ()
-    names = [str(each.get("ID", "")) for each in found if each.get("Source") == "cdi"]
-    return [name for name in names if name.startswith("nvidia.com/")]
 
 
 def _num_subnets(pool: Mapping[str, Any]) -> int:

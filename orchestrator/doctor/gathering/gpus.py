@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,12 +14,10 @@ from orchestrator.doctor.facts import Gpus, Mps, Toolkit, Unknown
 from orchestrator.errors import GpuUnavailable
 from orchestrator.gpus.inventory import Inventory
 
-CDI_FOLDERS = ("etc/cdi", "var/run/cdi")
 HOOK = "nvidia-container-runtime-hook"
 # Where the toolkit puts itself, besides folders that are on every PATH.
 _HOOK_FOLDERS = ("usr/bin", "usr/local/bin", "usr/local/nvidia/toolkit")
 _DEADLINE_S = 10.0
-_MAX_SPEC_BYTES = 256 * 1024
 
 
 def read_gpus(inventory: Inventory, environ: Mapping[str, str], root: Path = Path("/")) -> Gpus:
@@ -32,7 +30,6 @@ def read_gpus(inventory: Inventory, environ: Mapping[str, str], root: Path = Pat
         found,  # type: ignore[arg-type]
         driver=_driver(root),
         toolkit=Toolkit(ctk=_version_of("nvidia-ctk", environ), hook=_hook(environ, root)),
-        cdi_files=tuple(_cdi_files(root)),
         mps=_mps(environ, root),
     )
 
@@ -69,22 +66,6 @@ def _version_of(program: str, environ: Mapping[str, str]) -> str:
         return program
     lines = done.stdout.decode(errors="replace").splitlines()
     return lines[0][:100] if lines and lines[0].strip() else program
-
-
-def _cdi_files(root: Path) -> Iterable[str]:
-    """The files that write down NVIDIA's devices for CDI."""
-    for folder in CDI_FOLDERS:
-        with suppress(OSError):
-            for path in sorted((root / folder).iterdir()):
-                if path.suffix in {".yaml", ".json"} and _is_of_nvidia(path):
-                    yield str(path)
-
-
-def _is_of_nvidia(path: Path) -> bool:
-    with suppress(OSError), path.open("rb") as file:
-        kind = rb"""^[\s{,]*["']?kind["']?\s*:\s*["']?nvidia\.com/"""
-        return re.search(kind, file.read(_MAX_SPEC_BYTES), re.MULTILINE) is not None
-    return False
 
 
 def _mps(environ: Mapping[str, str], root: Path) -> Mps:

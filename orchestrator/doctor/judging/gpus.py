@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.doctor import mending
-from orchestrator.doctor.facts import Docker, Facts, Gpus, System, Unknown
+from orchestrator.doctor.facts import Engine, Facts, Gpus, System, Unknown
 from orchestrator.doctor.finding import Finding, RunProgram, Status, ok, skipped
 from orchestrator.doctor.judging.engine import version_of
 from orchestrator.doctor.needs import Needs
 from orchestrator.errors import ExitCode
 from orchestrator.gpus.inventory import DEFAULT_COMPUTE_MODE, Gpu
+from orchestrator.gpus.names import uuid_of
 
 _CDI_SINCE = (25, 0)
 
@@ -56,10 +57,10 @@ def _toolkit(facts: Facts) -> Finding:
         return skipped("gpu-toolkit", "not needed: nodes are processes of this machine")
     if not docker.place.is_local:
         return skipped("gpu-toolkit", "it would be on the engine's machine")
-    has_runtime = not isinstance(docker.engine, Unknown) and "nvidia" in docker.engine.runtimes
-    if toolkit.hook or has_runtime:
-        known = "the engine has the runtime nvidia" if has_runtime else toolkit.hook
-        return ok("gpu-toolkit", known)
+    if _has_hook(facts):
+        return ok("gpu-toolkit", toolkit.hook or "the engine has the runtime nvidia")
+    if _knows_all(facts):
+        return skipped("gpu-toolkit", "not needed: the engine gives GPUs by CDI")
     if toolkit.ctk:
         found = f"{toolkit.ctk} is there, and its hook for containers is not"
         mend = mending.configure_toolkit(facts.system)
@@ -75,34 +76,46 @@ def _toolkit(facts: Facts) -> Finding:
     )
 
 
+def _has_hook(facts: Facts) -> bool:
+    """True where the engine takes `--gpus`, as far as that can be told from outside."""
+    engine = facts.docker.engine if facts.docker else None
+    has_runtime = isinstance(engine, Engine) and "nvidia" in engine.runtimes
+    return bool(facts.gpus.toolkit.hook) or has_runtime
+
+
+def _knows_all(facts: Facts) -> bool:
+    """True where the engine can inject every GPU or slice of the machine by its UUID."""
+    engine = facts.docker.engine if facts.docker else None
+    inventory = facts.gpus.inventory
+    if not isinstance(engine, Engine) or isinstance(inventory, Unknown):
+        return False
+    known = set(map(uuid_of, engine.cdi_devices))
+    return known >= {
+        unit.uuid for gpu in inventory for unit in (gpu.slices if gpu.has_mig else (gpu,))
+    }
+
+
 def _cdi(facts: Facts) -> Finding:
     docker, gpus = facts.docker, facts.gpus
-    if docker is None or isinstance(docker.engine, Unknown):
+    engine = docker.engine if docker else None
+    if not isinstance(engine, Engine):
         return skipped("gpu-cdi", "there is no engine that has a use for it")
-    engine = docker.engine
-    if engine.cdi_devices:
-        return ok("gpu-cdi", f"the engine knows {', '.join(engine.cdi_devices)}")
-    if gpus.cdi_files:
-        return _written_down(docker, gpus)
-    if not engine.cdi_folders or not gpus.toolkit.ctk:
+    if _knows_all(facts):
+        return ok("gpu-cdi", f"the engine knows every GPU: {', '.join(engine.cdi_devices)}")
+    if not engine.cdi_folders:
         why = "is off" if version_of(engine.version) >= _CDI_SINCE else "begins with engine 25"
-        return skipped("gpu-cdi", f"no GPU is written down for CDI, which {why} here")
+        return skipped("gpu-cdi", f"CDI {why} here")
+    found = "the engine takes CDI devices, and does not know every GPU by its UUID"
+    if _has_hook(facts) or not gpus.toolkit.ctk:
+        return skipped("gpu-cdi", f"{found}: `--gpus` is used")
     return Finding(
         "gpu-cdi",
         Status.WARNING,
-        "the engine looks for devices, and no GPU is written down for it",
+        found,
         "an engine without NVIDIA's hook gets GPUs in this way alone",
         mending.generate_cdi(facts.system),
         remedies=(RunProgram(mending.GENERATE_CDI),),
     )
-
-
-def _written_down(docker: Docker, gpus: Gpus) -> Finding:
-    files = ", ".join(gpus.cdi_files)
-    engine = docker.engine
-    if isinstance(engine, Unknown) or engine.cdi_folders:
-        return ok("gpu-cdi", f"GPUs are written down in {files}")
-    return skipped("gpu-cdi", f"GPUs are written down in {files}, and the engine does not look")
 
 
 def _mps(gpus: Gpus, mode: str) -> Finding:

@@ -63,14 +63,13 @@ DOCKER = Docker(
     room=Room("/var/lib/docker", 100 * GIB, 1000),
     image_bytes=1_100_000_000,
 )
-NO_GPUS = Gpus(NO_DRIVER, "", Toolkit("", ""), (), Mps("", "/tmp/nvidia-mps", is_running=False))
+NO_GPUS = Gpus(NO_DRIVER, "", Toolkit("", ""), Mps("", "/tmp/nvidia-mps", is_running=False))
 WITH_GPU = Gpus(
     (A100,),
     "550.54.15",
     Toolkit(
         "NVIDIA Container Toolkit CLI version 1.17.4", "/usr/bin/nvidia-container-runtime-hook"
     ),
-    ("/etc/cdi/nvidia.yaml",),
     Mps("/usr/bin/nvidia-cuda-mps-control", "/tmp/nvidia-mps", is_running=False),
 )
 WELL = Facts(

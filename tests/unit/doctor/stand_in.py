@@ -20,7 +20,7 @@ INFO: dict[str, Any] = {
     "PidsLimit": True,
     "SecurityOptions": ["name=seccomp,profile=default", "name=cgroupns"],
     "Runtimes": {"runc": {"path": "runc"}, "nvidia": {"path": "nvidia-container-runtime"}},
-    "CDISpecDirs": ["/etc/cdi"],
+    "CDISpecDirs": ["/nope/cdi"],
     "DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}, {"Source": "other"}],
     "DefaultAddressPools": [{"Base": "10.10.0.0/16", "Size": 24}],
 }

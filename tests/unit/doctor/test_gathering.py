@@ -197,7 +197,7 @@ def test_all_of_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             limiting=Limiting(),
             is_rootless=False,
             runtimes=("nvidia", "runc"),
-            cdi_folders=("/etc/cdi",),
+            cdi_folders=("/nope/cdi",),
             cdi_devices=("nvidia.com/gpu=0",),
             pool_sizes=(256,),
             ahead_s=0.0,
@@ -316,7 +316,6 @@ def test_a_machine_without_nvidia_software(tmp_path: Path) -> None:
         Unknown("no driver", "install it", ExitCode.GPU_UNAVAILABLE),
         "",
         Toolkit("", ""),
-        (),
         Mps("", "/tmp/nvidia-mps", is_running=False),
     )
 
@@ -335,10 +334,6 @@ def test_a_machine_with_all_of_it(tmp_path: Path) -> None:
         tmp_path / "proc/driver/nvidia/version",
         "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.15  Release Build\n",
     )
-    write(tmp_path / "etc/cdi/nvidia.yaml", 'cdiVersion: "0.5.0"\nkind: "nvidia.com/gpu"\n')
-    write(tmp_path / "etc/cdi/other.yaml", "kind: vendor.com/net\n")
-    write(tmp_path / "var/run/cdi/n.json", '{"cdiVersion": "0.5.0",\n "kind": "nvidia.com/gpu"}')
-    write(tmp_path / "etc/cdi/notes.txt", "kind: nvidia.com/gpu\n")
     write(tmp_path / "pipes/nvidia-cuda-mps-control.pid", "77\n")
     (tmp_path / "proc/77").mkdir()
     environ = {"PATH": str(folder), "CUDA_MPS_PIPE_DIRECTORY": "/pipes"}
@@ -349,7 +344,6 @@ def test_a_machine_with_all_of_it(tmp_path: Path) -> None:
             "NVIDIA Container Toolkit CLI version 1.17.4",
             str(tmp_path / "usr/local/nvidia/toolkit/nvidia-container-runtime-hook"),
         ),
-        (str(tmp_path / "etc/cdi/nvidia.yaml"), str(tmp_path / "var/run/cdi/n.json")),
         Mps(str(folder / "nvidia-cuda-mps-control"), "/pipes", is_running=True),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,7 @@ from orchestrator.doctor.judging import judge
 from orchestrator.doctor.judging.engine import version_of
 from orchestrator.doctor.needs import Needs
 from orchestrator.errors import ExitCode
+from orchestrator.gpus.inventory import Slice
 from tests.unit.doctor.machines import (
     A100,
     COMMAND,
@@ -66,6 +68,7 @@ START = Finding(
 SILENT = Unknown(
     "asking for the engine's version: Cannot connect", "start it", ExitCode.ENGINE_UNAVAILABLE
 )
+NOT_ALL_BY_CDI = "the engine takes CDI devices, and does not know every GPU by its UUID"
 DEAD = {"engine": SILENT, "networks": SILENT, "room": SILENT, "image_bytes": SILENT}
 
 
@@ -412,7 +415,7 @@ def test_a_machine_with_a_gpu_that_is_well() -> None:
     assert gpus == [
         ok("gpu-driver", "driver 550.54.15: 0: GPU-8932f937 (NVIDIA A100, 40 GiB)"),
         ok("gpu-toolkit", "/usr/bin/nvidia-container-runtime-hook"),
-        ok("gpu-cdi", "GPUs are written down in /etc/cdi/nvidia.yaml"),
+        skipped("gpu-cdi", f"{NOT_ALL_BY_CDI}: `--gpus` is used"),
         skipped("gpu-mps", "/usr/bin/nvidia-cuda-mps-control"),
         skipped("gpu-mig", "no GPU is cut into slices"),
         ok("gpu-compute-mode", "Default: any number of processes"),
@@ -452,7 +455,9 @@ def test_a_driver_that_is_loaded_and_broken_is_mended_as_it_says() -> None:
 
 
 def test_a_toolkit_that_the_engine_does_not_know() -> None:
-    (finding,) = troubles(with_gpus(toolkit=Toolkit("nvidia-ctk 1.17", "")), GPU_PAIR)
+    old = replace(DOCKER, engine=replace(ENGINE, cdi_folders=()))
+    facts = replace(with_gpus(toolkit=Toolkit("nvidia-ctk 1.17", "")), docker=old)
+    (finding,) = troubles(facts, GPU_PAIR)
     assert (finding.id, finding.found, finding.mend) == (
         "gpu-toolkit",
         "nvidia-ctk 1.17 is there, and its hook for containers is not",
@@ -463,12 +468,31 @@ def test_a_toolkit_that_the_engine_does_not_know() -> None:
     assert troubles(facts, GPU_PAIR) == ()
 
 
-def test_cdi_that_was_not_written_down_can_be() -> None:
-    assert troubles(with_gpus(cdi_files=()), GPU_PAIR) == (
+def cdi(*devices: str, **changes: Any) -> Facts:
+    """A machine whose engine knows these devices, and has no hook."""
+    engine = replace(ENGINE, cdi_devices=devices)
+    gpus = with_gpus(toolkit=Toolkit("nvidia-ctk 1.17", ""), **changes)
+    return replace(gpus, docker=replace(DOCKER, engine=engine))
+
+
+def test_an_engine_that_knows_every_gpu_needs_no_hook() -> None:
+    facts = cdi(f"nvidia.com/gpu={A100.uuid}", "nvidia.com/gpu=all")
+    assert found(facts, GPU_PAIR, "gpu-cdi").status is Status.OK
+    assert found(facts, GPU_PAIR, "gpu-toolkit") == skipped(
+        "gpu-toolkit", "not needed: the engine gives GPUs by CDI"
+    )
+    cut = replace(A100, has_mig=True, slices=(Slice("MIG-1", "3g.20gb", 0),))
+    assert troubles(cdi("nvidia.com/gpu=MIG-1", inventory=(cut,)), GPU_PAIR) == ()
+
+
+@pytest.mark.parametrize("device", ["nvidia.com/gpu=0", "nvidia.com/gpu=GPU-other"])
+def test_cdi_that_was_not_written_down_by_uuid_can_be(device: str) -> None:
+    facts = cdi(device)
+    assert troubles(facts, GPU_PAIR)[1:] == (
         Finding(
             "gpu-cdi",
             Status.WARNING,
-            "the engine looks for devices, and no GPU is written down for it",
+            NOT_ALL_BY_CDI,
             "an engine without NVIDIA's hook gets GPUs in this way alone",
             "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
             remedies=(
@@ -476,18 +500,16 @@ def test_cdi_that_was_not_written_down_can_be() -> None:
             ),
         ),
     )
+    assert troubles(facts, GPU_PAIR)[0].id == "gpu-toolkit"
 
 
 @pytest.mark.parametrize(
     ("version", "said"),
-    [
-        ("20.10.24", "no GPU is written down for CDI, which begins with engine 25 here"),
-        ("26.1.5", "no GPU is written down for CDI, which is off here"),
-    ],
+    [("20.10.24", "CDI begins with engine 25 here"), ("26.1.5", "CDI is off here")],
 )
 def test_an_engine_without_cdi(version: str, said: str) -> None:
     old = replace(DOCKER, engine=replace(ENGINE, version=version, cdi_folders=()))
-    facts = replace(with_gpus(cdi_files=()), docker=old)
+    facts = replace(with_gpus(), docker=old)
     assert found(facts, GPU_PAIR, "gpu-cdi") == skipped("gpu-cdi", said)
 
 
