@@ -7,16 +7,12 @@ be taken for the image.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from orchestrator.playbook.fields import nearest
 from orchestrator.starting.container import Container, NotSaidError
+from orchestrator.starting.flags import FlagTable, read_table
 from orchestrator.starting.shell import as_written, is_unknown
 
 TABLE = Path(__file__).with_name("docker_run.yaml")
@@ -40,48 +36,16 @@ _GLOBAL_VALUES = frozenset(
 _GPU = re.compile(r"all|none|\d{1,4}|GPU-[0-9A-Za-z-]{1,64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """A flag of `docker run`.
-
-    Attributes:
-        name: its long name.
-        short: its letter, or empty.
-        takes_value: whether a value follows.
-        left_out: why a playbook has it not; empty where it has.
-        instead: the field that serves.
-    """
-
-    name: str
-    short: str
-    takes_value: bool
-    left_out: str
-    instead: str
-
-
 @cache
-def flags() -> dict[str, Flag]:
-    """Every flag, by its long name, its aliases and `-x` for its letter."""
-    entries: list[dict[str, Any]] = yaml.safe_load(TABLE.read_text(encoding="utf-8"))["flags"]
-    found = {each["name"]: _flag(each) for each in entries if "same_as" not in each}
-    found |= {each["name"]: found[each["same_as"]] for each in entries if "same_as" in each}
-    return found | {f"-{flag.short}": flag for flag in found.values() if flag.short}
-
-
-def _flag(entry: dict[str, Any]) -> Flag:
-    return Flag(
-        entry["name"],
-        entry.get("short", ""),
-        "value" in entry,
-        entry.get("left_out", ""),
-        entry.get("instead", ""),
-    )
+def table() -> FlagTable:
+    """The flags of `docker run`."""
+    return read_table("docker run", TABLE)
 
 
 def subcommand_of(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """Which command of docker this is, and its arguments; an empty name: it is none.
 
-    `docker container run` is `run`, and `create` as well.
+    `docker container run` is `run`, and `create` as well; `docker buildx build` is `build`.
     """
     rest = list(words)
     while rest and (rest[0] in _BEFORE or "=" in rest[0]):
@@ -92,7 +56,7 @@ def subcommand_of(words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
         flag = rest.pop(0)
         if flag in _GLOBAL_VALUES and rest:
             rest.pop(0)
-    if rest[:1] == ["container"]:
+    if rest and rest[0] in {"container", "image", "buildx"}:
         rest.pop(0)
     match rest:
         case ["run" | "create", *arguments]:
@@ -111,7 +75,7 @@ def container_of(arguments: Sequence[str], line: int) -> Container:
     """
     container = Container(f"the container of line {line}", line)
     rest = list(arguments)
-    for flag, value in _taken(rest):
+    for flag, value in table().taken(rest):
         if container_knows := _CARRIED.get(flag.name):
             container_knows(container, value)
         if flag.left_out and not _says_nothing(flag.name, value):
@@ -126,51 +90,6 @@ def container_of(arguments: Sequence[str], line: int) -> Container:
         )
     container.command = tuple(command)
     return container
-
-
-def _taken(rest: list[str]) -> Iterator[tuple[Flag, str]]:
-    """Take the flags off the front, each with its value."""
-    while rest and rest[0].startswith("-") and rest[0] != "-":
-        word = rest.pop(0)
-        if word == "--":
-            return
-        if word.startswith("--"):
-            name, has_value, value = word[2:].partition("=")
-            yield from _one(name, value if has_value else None, rest)
-        else:
-            yield from _short(word[1:], rest)
-
-
-def _short(letters: str, rest: list[str]) -> Iterator[tuple[Flag, str]]:
-    """Take letters: the first that wants a value has all that follows it."""
-    while letters:
-        flag = _known(f"-{letters[0]}")
-        letters = letters[1:]
-        if flag.takes_value:
-            yield from _one(flag.name, letters.removeprefix("=") if letters else None, rest)
-            return
-        yield flag, ""
-
-
-def _one(name: str, value: str | None, rest: list[str]) -> Iterator[tuple[Flag, str]]:
-    flag = _known(name)
-    if not flag.takes_value:
-        if value not in {"false", "0"}:
-            yield flag, ""
-    elif value is not None or rest:
-        yield flag, rest.pop(0) if value is None else value
-    else:
-        raise NotSaidError(f"--{flag.name} has no value", "give it one")
-
-
-def _known(name: str) -> Flag:
-    known = flags()
-    if name in known:
-        return known[name]
-    shown = as_written(name if name.startswith("-") else f"--{name}")
-    guess = nearest(name, [each for each in known if not each.startswith("-")])
-    fix = f"did you mean --{guess}?" if guess else "see `docker run --help`"
-    raise NotSaidError(f"docker run has no flag {shown!r}", fix)
 
 
 def _says_nothing(name: str, value: str) -> bool:

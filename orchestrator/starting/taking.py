@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from orchestrator.starting.carried import Place, draft_of, notes_of
 from orchestrator.starting.compose import services_of
 from orchestrator.starting.container import Container, Note, NotSaidError
+from orchestrator.starting.docker_build import image_of
 from orchestrator.starting.docker_run import container_of, subcommand_of
 from orchestrator.starting.draft import Draft
 from orchestrator.starting.gang import gang_of
@@ -49,18 +50,39 @@ def _run_by(commands: Sequence[Command], name: str) -> tuple[list[Container], di
     """The containers and networks that commands make."""
     containers: list[Container] = []
     networks: dict[str, bool] = {}
+    builds: list[tuple[str, ...]] = []
     for command in commands:
         verb, arguments = subcommand_of(command.words)
         if verb == "network create" and arguments:
             networks[arguments[-1]] = "--internal" in arguments
+        elif verb == "build":
+            builds.append(arguments)
         elif verb == "run":
-            try:
-                containers.append(container_of(arguments, command.line))
-            except NotSaidError as exc:
-                raise refused(name, command.line, exc.what, exc.fix) from exc
-            if command.has_redirection:
-                why = "logs are kept in .orchestrate/runs"
-                containers[-1].leave_out("redirection", "", why)
+            containers.append(_container(command, arguments, name))
     if not containers:
         raise refused(name, 1, "no `docker run` in it", _FIX)
+    for each in builds:
+        _build(containers, each)
     return containers, networks
+
+
+def _container(command: Command, arguments: Sequence[str], name: str) -> Container:
+    try:
+        container = container_of(arguments, command.line)
+    except NotSaidError as exc:
+        raise refused(name, command.line, exc.what, exc.fix) from exc
+    if command.has_redirection:
+        container.leave_out("redirection", "", "logs are kept in .orchestrate/runs")
+    return container
+
+
+def _build(containers: Sequence[Container], arguments: Sequence[str]) -> None:
+    """Have the image of containers built; what cannot be is said of the first of them."""
+    try:
+        image = image_of(arguments)
+    except NotSaidError as exc:
+        containers[0].leave_out("docker build", "", exc.what, "image.build")
+        return
+    for container in containers:
+        if image.makes(container.image):
+            image.give(container)

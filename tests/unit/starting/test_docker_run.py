@@ -11,7 +11,7 @@ import pytest
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.starting.carried import Place
 from orchestrator.starting.container import Container, Note
-from orchestrator.starting.docker_run import _CARRIED, container_of, flags, subcommand_of
+from orchestrator.starting.docker_run import _CARRIED, container_of, subcommand_of, table
 from orchestrator.starting.taking import take
 
 PLACE = Place("p", "p.yaml", "/lab", "/lab", "docker run")
@@ -25,16 +25,16 @@ def test_the_table_knows_every_flag_of_the_docker_command_here() -> None:
     line = re.compile(r"^ {2,6}(?:-(\w), )?--([\w-]+)(?: (\S+))?(?: {2,}|$)", re.MULTILINE)
     listed = line.findall(done.stdout)
     assert len(listed) > 80
-    known = flags()
+    known = table().flags
     assert {(letter, name, bool(value)) for letter, name, value in listed} <= {
         (flag.short, flag.name, flag.takes_value) for flag in known.values()
     }
 
 
 def test_every_flag_is_carried_over_or_has_a_reason() -> None:
-    silent = {flag.name for flag in flags().values() if not flag.left_out} - _CARRIED.keys()
+    silent = {flag.name for flag in table().flags.values() if not flag.left_out} - _CARRIED.keys()
     assert silent == set()
-    assert _CARRIED.keys() <= flags().keys()
+    assert _CARRIED.keys() <= table().flags.keys()
 
 
 @pytest.mark.parametrize(

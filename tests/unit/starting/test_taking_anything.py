@@ -12,7 +12,7 @@ from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.loader import load_text
 from orchestrator.starting.carried import Place, said
 from orchestrator.starting.compose import _CARRIED
-from orchestrator.starting.docker_run import flags
+from orchestrator.starting.docker_run import table
 from orchestrator.starting.taking import take
 
 PLACE = Place("p", "p.yaml", "/lab", "/lab", "docker run")
@@ -23,7 +23,7 @@ _TEXTS = (
 )
 _NASTY = st.sampled_from(_TEXTS.split("|"))
 _WORD = _NASTY | st.text(max_size=8)
-_FLAG = st.sampled_from(sorted(name for name in flags() if not name.startswith("-")))
+_FLAG = st.sampled_from(sorted(name for name in table().flags if not name.startswith("-")))
 
 
 def quoted(word: str) -> str:
@@ -33,7 +33,7 @@ def quoted(word: str) -> str:
 @st.composite
 def commands(draw: st.DrawFn) -> str:
     asked = [
-        f"--{name}" + (f"={quoted(draw(_WORD))}" if flags()[name].takes_value else "")
+        f"--{name}" + (f"={quoted(draw(_WORD))}" if table().flags[name].takes_value else "")
         for name in draw(st.lists(_FLAG, max_size=6))
     ]
     rest = draw(st.lists(_WORD, min_size=2, max_size=4))

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The guide: a network, then one container for each rank.
+# The guide: an image, a network, then one container for each rank.
+docker build -t my/train:1 -f docker/Dockerfile --build-arg TORCH=2.13.0 .
 docker network create train-net
 docker run -d --rm --name rank0 --network train-net \
   --gpus all --shm-size=1g --ulimit memlock=-1 --ipc=host \
