@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.e2e.second_engine import docker
+
 SHOW = "echo GIVEN: $(ls /gpus /dev/gpus 2>/dev/null | grep -)"
 """A line of shell that says which GPUs a container really got."""
 
@@ -88,3 +90,23 @@ def put_cdi(folder: Path, gpus: Sequence[str]) -> dict[str, object]:
     }
     (folder / "nvidia.json").write_text(json.dumps(spec))
     return {"features": {"cdi": True}, "cdi-spec-dirs": [str(folder)]}
+
+
+TRAINER = """#!/bin/sh
+joined='"event": "process_group_joined", "backend": "gloo", "rank_sum": 1'
+of="\\"rank\\": $RANK, \\"run_id\\": \\"$ORCHESTRATE_RUN_ID\\""
+group="\\"world_size\\": $WORLD_SIZE, \\"master_addr\\": \\"$MASTER_ADDR\\""
+echo "{$joined, $of, $group, \\"gpu\\": \\"$(ls /gpus | head -n 1)\\"}"
+echo "{\\"event\\": \\"step\\", \\"step\\": 1, \\"loss\\": 5.5, $of}"
+"""
+"""A `python` that says what the trainer would, of the GPU that this container really got."""
+
+
+def with_trainer(host: str, base: str) -> str:
+    """An image on an engine, whose `python` is that one."""
+    put = "cat > /bin/python; chmod 755 /bin/python"
+    made = docker(host, "create", "--interactive", "--network=none", base, "sh", "-c", put).strip()
+    docker(host, "start", "--attach", "--interactive", made, given=TRAINER.encode())
+    docker(host, "commit", made, "with-trainer:1")
+    docker(host, "rm", made)
+    return "with-trainer:1"

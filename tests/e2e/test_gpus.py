@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.conftest import Desk, Ran
 from tests.e2e.gpu_stand_ins import SHOW as SHOW_GIVEN
-from tests.e2e.gpu_stand_ins import put_cdi, put_hook
+from tests.e2e.gpu_stand_ins import put_cdi, put_hook, with_trainer
 from tests.e2e.newer_engine import dockerd_with_cdi
 from tests.e2e.second_engine import Prepare, docker, second_engine
 from tests.nvidia import (
@@ -354,3 +354,40 @@ def test_a_shipped_playbook_is_planned(
     assert ran.code == 0, ran.out + ran.err
     for node_rank, uuid in enumerate(given):
         assert f"gpus: {uuid}" in ran.line(f" +  node {name}-node-{node_rank}")
+
+
+@pytest.mark.docker
+def test_the_selftest_as_far_as_it_goes_without_a_gpu(
+    hook_desk: Desk, hook_host: Host, busybox_image: str
+) -> None:
+    put_gpus(hook_desk, num_gpus(2))
+    image = with_trainer(hook_host.host, busybox_image)
+    hook_desk.write(
+        WAIT,
+        image=f"image: {{tag: '{image}', pull: never}}",
+        gpu=f"gpu: {{mode: shared, {MEMLOCK}}}",
+    )
+    ran = hook_desk.run("doctor", "playbook.yaml", "--gpu-selftest")
+    table = ran.out.partition("GPU SELFTEST\n")[2]
+    rows = dict(re.findall(r"^([a-z]+)  +(.+)  [0-9.]+ s$", table, re.MULTILINE))
+    cells = {mode: re.split(r"  +", row.rstrip()) for mode, row in rows.items()}
+    assert cells["shared"] == ["ok", "ok", "1, 1", "ok", A, "gloo"], ran.out + ran.err
+    assert cells["exclusive"] == ["ok", "ok", "1, 1", "ok", f"{A}, {B}", "gloo"]
+    assert re.search("^mig +not possible$", table, re.MULTILINE)
+    # There is no MPS daemon in that image.
+    failed = {mode for mode, row in cells.items() if row[0] != "ok"}
+    assert failed <= {"mps"}
+    assert ran.code == (1 if failed else 0)
+    report = (hook_desk.folder / "orchestrate-gpu-selftest.md").read_text()
+    assert f"- exclusive, rank 1: given {B}; uses what it was given" in report.splitlines()
+    assert docker(hook_host.host, "ps", "--all", "--quiet", "--filter", "name=selftest") == ""
+
+
+def test_the_selftest_of_a_machine_without_a_gpu(make_desk: Callable[[str], Desk]) -> None:
+    desk = make_desk("local")
+    put_gpus(desk, NO_DRIVER, code=9)
+    ran = desk.run("doctor", "--engine", "local", "--gpu-selftest")
+    assert ran.code == 14
+    assert ran.err.startswith("orchestrate: nvidia-smi failed: NVIDIA-SMI has failed because")
+    assert re.search("^shared +not possible$", ran.out, re.MULTILINE)
+    assert (desk.folder / "orchestrate-gpu-selftest.md").is_file()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.doctor.facts import Gpus, Mps, Toolkit, Unknown
 from orchestrator.errors import GpuUnavailable
-from orchestrator.gpus.inventory import Inventory
+from orchestrator.gpus.inventory import Gpu, Inventory
 
 HOOK = "nvidia-container-runtime-hook"
 # Where the toolkit puts itself, besides folders that are on every PATH.
@@ -22,16 +22,21 @@ _DEADLINE_S = 10.0
 
 def read_gpus(inventory: Inventory, environ: Mapping[str, str], root: Path = Path("/")) -> Gpus:
     """Look at all there is for using GPUs. Never raises what a driver does."""
-    try:
-        found: object = inventory()
-    except GpuUnavailable as exc:
-        found = Unknown(exc.what, exc.fix, exc.exit_code)
+    found = _asked(inventory)
+    told = "" if isinstance(found, Unknown) else next((each.driver_version for each in found), "")
     return Gpus(
-        found,  # type: ignore[arg-type]
-        driver=_driver(root),
+        found,
+        driver=_driver(root) or told,
         toolkit=Toolkit(ctk=_version_of("nvidia-ctk", environ), hook=_hook(environ, root)),
         mps=_mps(environ, root),
     )
+
+
+def _asked(inventory: Inventory) -> tuple[Gpu, ...] | Unknown:
+    try:
+        return inventory()
+    except GpuUnavailable as exc:
+        return Unknown(exc.what, exc.fix, exc.exit_code)
 
 
 def _driver(root: Path) -> str:

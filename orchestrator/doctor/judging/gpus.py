@@ -28,7 +28,7 @@ def judge_gpus(facts: Facts, needs: Needs | None) -> Iterator[Finding]:
     yield _driver(gpus, facts.system)
     yield _toolkit(facts)
     yield _cdi(facts)
-    yield _mps(gpus, mode)
+    yield _mps(gpus, mode, facts.system)
     if not isinstance(gpus.inventory, Unknown):
         yield _mig(gpus.inventory)
         yield _compute_mode(gpus.inventory, mode, facts.system)
@@ -36,7 +36,7 @@ def judge_gpus(facts: Facts, needs: Needs | None) -> Iterator[Finding]:
 
 def _driver(gpus: Gpus, system: System) -> Finding:
     found = gpus.inventory
-    version = f"driver {gpus.driver}" if gpus.driver else "driver"
+    version = f"driver {gpus.driver}".rstrip()
     if not isinstance(found, Unknown):
         return ok("gpu-driver", f"{version}: {'; '.join(map(str, found))}")
     # With a driver in the kernel, what nvidia-smi said of it is the better advice.
@@ -118,19 +118,26 @@ def _cdi(facts: Facts) -> Finding:
     )
 
 
-def _mps(gpus: Gpus, mode: str) -> Finding:
+def _mps(gpus: Gpus, mode: str, system: System) -> Finding:
     mps = gpus.mps
-    if mps.is_running and mode != "mps":
+    if mps.is_running:
         return Finding(
             "gpu-mps",
             Status.WARNING,
             f"a daemon of this machine runs at {mps.pipe_folder}",
-            "it may keep GPUs in exclusive mode, where nodes that do not reach it get none",
+            "it may hold GPUs that are in exclusive mode, and nodes that do not reach it get none",
             "echo quit | nvidia-cuda-mps-control",
         )
-    has = mps.program or "no nvidia-cuda-mps-control on this machine"
-    running = f"; a daemon runs at {mps.pipe_folder}" if mps.is_running else ""
-    return ok("gpu-mps", has + running) if mode == "mps" else skipped("gpu-mps", has + running)
+    if mps.program or mode != "mps":
+        found = mps.program or "no nvidia-cuda-mps-control on this machine"
+        return ok("gpu-mps", found) if mode == "mps" else skipped("gpu-mps", found)
+    return Finding(
+        "gpu-mps",
+        Status.WARNING,
+        "no nvidia-cuda-mps-control on this machine",
+        "NVIDIA's toolkit mounts it from here into the daemon's container",
+        mending.install_driver(system),
+    )
 
 
 def _mig(gpus: Sequence[Gpu]) -> Finding:

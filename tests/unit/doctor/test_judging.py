@@ -521,7 +521,12 @@ def test_an_mps_daemon_in_the_way() -> None:
         Status.WARNING,
         "echo quit | nvidia-cuda-mps-control",
     )
-    assert troubles(with_gpus(mps=running), replace(GPU_PAIR, gpu_mode="mps")) == ()
+    by_mps = replace(GPU_PAIR, gpu_mode="mps")
+    assert troubles(with_gpus(mps=running), by_mps) == (finding,)
+    ready = replace(running, is_running=False)
+    assert found(with_gpus(mps=ready), by_mps, "gpu-mps") == ok("gpu-mps", ready.program)
+    (finding,) = troubles(with_gpus(mps=replace(ready, program="")), by_mps)
+    assert (finding.id, finding.mend) == ("gpu-mps", "sudo apt-get install -y nvidia-driver")
 
 
 @pytest.mark.parametrize(
