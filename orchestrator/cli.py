@@ -206,13 +206,25 @@ def support_bundle(target: str | None, **options: Any) -> ExitCode:
 
 @app.command()
 @click.argument("project", required=False, shell_complete=projects_and_playbooks)
+@click.option("-w", "--watch", is_flag=True, help="Follow one with a live board, to its end.")
+@plain_option
 @engine_option
 @json_option
-def status(project: str | None, engine: EngineName, as_json: bool) -> ExitCode:
+def status(
+    project: str | None, engine: EngineName, watch: bool, plain: bool, as_json: bool
+) -> ExitCode:
     """Show the nodes of every project, or of one.
 
-    PROJECT is a name or a playbook.
+    With --watch it shows the run of one project as `apply` does, whoever started it, until it is
+    over; it exits with 0 if every check held, else with 1, and changes nothing. PROJECT is a name
+    or a playbook.
     """
+    if watch:
+        from orchestrator.commands.watching import watch_verb
+
+        if as_json:
+            raise click.UsageError("--watch shows a run, --json prints one document: not both")
+        return watch_verb(project, engine, plain=plain)
     from orchestrator.commands.looking import status_verb
 
     return status_verb(project, engine, as_json=as_json)

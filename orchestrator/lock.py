@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import FolderUnusable, Locked
 
@@ -30,7 +31,7 @@ def project_lock(folder: Path, engine: str, project: str, *, doing: str) -> Iter
     Raises:
         Locked: somebody else holds it; says who and since when.
     """
-    path = folder / f"{engine}-{project}.lock"
+    path = _lock_file(folder, engine, project)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
@@ -51,6 +52,19 @@ def project_lock(folder: Path, engine: str, project: str, *, doing: str) -> Iter
         yield
 
 
+def is_worked_on(folder: Path, engine: str, project: str) -> bool:
+    """True while another process lives that has taken the project's lock last.
+
+    It takes no lock itself, not even for a moment: that would get in the way of who wants it.
+    """
+    said = _signed(_lock_file(folder, engine, project))
+    return said is not None and said["pid"] != os.getpid()
+
+
+def _lock_file(folder: Path, engine: str, project: str) -> Path:
+    return folder / f"{engine}-{project}.lock"
+
+
 def _sign(path: Path, doing: str) -> None:
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     # Only a courtesy to whoever is refused: on a full disk, destroy must still go on.
@@ -68,12 +82,20 @@ def _holder(path: Path) -> str:
 
 
 def _signature(path: Path) -> str | None:
+    """Who holds the lock, in words; None where nobody says so."""
+    said = _signed(path)
+    if said is None:
+        return None
+    process = f"process {said['pid']} of {said['user']}, since {said['since']}"
+    return f"`orchestrate {said['doing']}` ({process})"
+
+
+def _signed(path: Path) -> dict[str, Any] | None:
     """What the holder wrote; None if that is nothing, or was written by one who has ended."""
     try:
         said = json.loads(path.read_text())
-        process = f"process {said['pid']} of {said['user']}, since {said['since']}"
-        holder = f"`orchestrate {said['doing']}` ({process})"
-        return holder if _runs(said["pid"]) else None
+        whole = {name: said[name] for name in ("pid", "user", "doing", "since")}
+        return whole if _runs(said["pid"]) else None
     except (OSError, OverflowError, ValueError, KeyError, TypeError):
         return None
 

@@ -160,6 +160,11 @@ def recall(folder: Path, checks: tuple[Check, ...] | None = None) -> Recalled:
     return Recalled(folder, kept, judge(by, run), missing)
 
 
+def was_judged(folder: Path) -> bool:
+    """True when whoever followed the run has judged it, and that can be read."""
+    return _verdict(folder) is not None
+
+
 def read_run(folder: Path) -> KeptRun:
     """What a run was asked for. Raises RunUnreadable."""
     path = folder / RUN_FILE

@@ -58,6 +58,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "status": (
         ("orchestrate status", "every project"),
+        ("orchestrate status train --watch", "a live board of it, whoever started it"),
         ("orchestrate status train --json", "one, for a program"),
     ),
     "logs": (

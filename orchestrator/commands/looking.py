@@ -39,7 +39,7 @@ def status_verb(project: str | None, engine_name: EngineName, *, as_json: bool) 
     found = find_projects(engines_for(engine_name, console.say_error))
     shown = select(found, project) if project else found
     if project and not shown:
-        raise _unknown(project, found)
+        raise unknown(project, found)
     documents = [_show_project(console, placed) for placed in shown]
     if as_json:
         print_json({"projects": documents})
@@ -48,7 +48,8 @@ def status_verb(project: str | None, engine_name: EngineName, *, as_json: bool) 
     return ExitCode.CONVERGED
 
 
-def _unknown(project: str, found: tuple[Placed, ...]) -> NoSuchProject:
+def unknown(project: str, found: Sequence[Placed]) -> NoSuchProject:
+    """The error for a project that is not there."""
     listed = ", ".join(str(placed) for placed in found) or "none"
     return NoSuchProject(f"there is no project {project} here", fix=f"projects here: {listed}")
 

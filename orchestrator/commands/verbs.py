@@ -107,11 +107,7 @@ def _introduce(console: Console, loaded: LoadedPlaybook, engine: Engine, path: P
 def _conclude(console: Console, loaded: LoadedPlaybook, engine: Engine, outcome: Outcome) -> None:
     judgement = outcome.judgement
     if judgement is not None:
-        console.heading("CHECKS")
-        for result in judgement.results:
-            console.show_check(result)
-        if not judgement.holds:
-            console.show_failure(judgement)
+        console.show_judgement(judgement)
         console.show_attempts(outcome.restarts, cause_of(judgement))
     _say_recap(console, loaded, engine, outcome)
 

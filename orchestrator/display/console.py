@@ -334,6 +334,14 @@ class Console:
         else:
             self._task("ok", "green", f"{last}: every check holds")
 
+    def show_judgement(self, judgement: Judgement) -> None:
+        """Print every check, and where one fails the last words of the nodes that it is about."""
+        self.heading("CHECKS")
+        for result in judgement.results:
+            self.show_check(result)
+        if not judgement.holds:
+            self.show_failure(judgement)
+
     def show_failure(self, judgement: Judgement) -> None:
         """Print the last words of every node in which a check found fault."""
         found = {f.node_rank for result in judgement.results for f in result.findings}

@@ -142,3 +142,27 @@ def test_on_request_there_are_lines_alone(desk: Desk) -> None:
         assert shown.finish() == 0
         assert (rules(shown.scrolled), b"\x1b[?25l" in shown.written) == ([], False)
         assert not any("| step" in line for line in shown.scrolled)
+
+
+def test_a_run_started_elsewhere_is_watched_to_its_end(desk: Desk) -> None:
+    go = write(desk)
+    assert desk.apply("--detach").code == 0
+    with terminal(desk, "status", "--watch", desk.project) as shown:
+        screen = shown.wait_for(lambda lines: [line for line in lines if " training " in line][1:])
+        assert len(rules(screen)) == 1
+        go.touch()
+        assert shown.finish() == 0
+        lines = [line for line in shown.scrolled if line]
+        assert lines[-1].startswith("ok:      check completed: 2 nodes ended with 0")
+        assert (len(rules(lines)), shown.is_cursor_shown, shown.was_cleared) == (1, True, False)
+
+
+def test_watching_ends_with_ctrl_c_and_the_run_goes_on(desk: Desk) -> None:
+    go = write(desk)
+    assert desk.apply("--detach").code == 0
+    with terminal(desk, "status", "--watch", desk.project) as shown:
+        shown.wait_for(rules)
+        press_ctrl_c(shown)
+        assert (shown.finish(), shown.is_cursor_shown) == (130, True)
+    assert desk.run("status", "--engine", "local", desk.project).out.count("running for") == 2
+    go.touch()

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator import cli
 from orchestrator.choose import EngineName, Notice
-from orchestrator.commands import judging, listening, looking, planning, supporting, verbs
+from orchestrator.commands import judging, listening, looking, planning, supporting, verbs, watching
 from orchestrator.engines.base import Engine
 from tests.unit.fake_engine import FakeEngine, join_and_end
 from tests.unit.workbench import PLAYBOOK
@@ -81,5 +81,6 @@ def desk(
     monkeypatch.setattr(judging, "engines_for", engines_for)
     monkeypatch.setattr(supporting, "engines_for", engines_for)
     monkeypatch.setattr(looking, "engines_for", engines_for)
+    monkeypatch.setattr(watching, "engines_for", engines_for)
     monkeypatch.setattr(listening, "engines_for", engines_for)
     return made

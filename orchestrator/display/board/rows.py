@@ -97,7 +97,7 @@ def amount(value: float) -> str:
     """A large number, in three digits."""
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= factor * 0.9995:
-            return f"{value / factor:.3g}{unit}"
+            return f"{value / factor:#.3g}".rstrip(".") + unit
     return f"{value:.3g}"
 
 

@@ -104,8 +104,8 @@ def test_numbers_in_three_digits() -> None:
     assert [seconds(value) for value in (0.0004, 0.1808, 0.9999, 1.234, 9.999, 61.04)] == [
         *("0 ms", "181 ms", "1.00 s", "1.23 s", "10.0 s", "61.0 s"),
     ]
-    assert [amount(value) for value in (0.5, 12.34, 999.9, 5663.8, 1.5e6, 2e9)] == [
-        *("0.5", "12.3", "1k", "5.66k", "1.5M", "2G"),
+    assert [amount(value) for value in (0.5, 12.34, 999.9, 5663.8, 1.5e6, 2e9, 123_456)] == [
+        *("0.5", "12.3", "1.00k", "5.66k", "1.50M", "2.00G", "123k"),
     ]
     assert [size(value) for value in (17, 2048, 150 * 2**20, 1.5 * 2**30, 64 * 2**30)] == [
         *("17", "2k", "150M", "1.5G", "64G"),
