@@ -19,7 +19,12 @@ import click
 
 from orchestrator import __version__
 from orchestrator.choose import EngineName
-from orchestrator.commands.completing import SHELLS, playbook_files, projects_and_playbooks
+from orchestrator.commands.completing import (
+    SHELLS,
+    playbook_files,
+    projects_and_playbooks,
+    run_ids,
+)
 from orchestrator.commands.examples import EXIT_CODES
 from orchestrator.commands.options import (
     COMMAND,
@@ -129,6 +134,58 @@ def verify(target: str | None, **options: Any) -> ExitCode:
     from orchestrator.commands.judging import VerifyOptions, verify_verb
 
     return verify_verb(target, VerifyOptions(**options))
+
+
+@app.command()
+@click.argument(
+    "target",
+    required=False,
+    metavar="[PLAYBOOK|NAME]",
+    shell_complete=projects_and_playbooks,
+)
+@run_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("report.html"),
+    show_default=True,
+    metavar="FILE",
+    help="Where to.",
+)
+@click.option(
+    "--compare",
+    metavar="[PROJECT/]RUN_ID",
+    shell_complete=run_ids,
+    help="Show what differs from another run.",
+)
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the timeline as a trace too, for Perfetto and chrome://tracing.",
+)
+@click.option(
+    "--tensorboard",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write loss and speed as TensorBoard's event files too.",
+)
+@click.option(
+    "--csv",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write every number as CSV too.",
+)
+@json_option
+def report(target: str | None, **options: Any) -> ExitCode:
+    """Make a page of a run: verdict, timeline, curves, all that was asked and done.
+
+    One HTML file that needs nothing else, made from what was kept of the run in
+    .orchestrate/runs: its nodes and its engine may be gone.
+    """
+    from orchestrator.commands.picturing import ReportOptions, report_verb
+
+    return report_verb(target, ReportOptions(**options))
 
 
 @app.command()

@@ -220,6 +220,12 @@ class UnusableSetting(OrchestrateError):
     exit_code = ExitCode.USAGE
 
 
+class MissingExtra(OrchestrateError):
+    """Something that was asked for needs a package that is not installed."""
+
+    exit_code = ExitCode.USAGE
+
+
 class FolderUnusable(OrchestrateError):
     """A folder for logs or locks cannot be written."""
 

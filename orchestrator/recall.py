@@ -137,7 +137,7 @@ def recall(folder: Path, checks: tuple[Check, ...] | None = None) -> Recalled:
     kept = read_run(folder)
     by = checks_of(kept, folder) if checks is None else checks
     verdict = _verdict(folder)
-    nodes = verdict.nodes if verdict else tuple(_states(folder, kept))
+    nodes = verdict.nodes if verdict else tuple(last_states(folder, kept))
     until_s = verdict.judged_at_s if verdict else None
     facts = RunFacts(kept.desired, kept.run_id, milestone=milestone_of(by))
     folded = {
@@ -169,7 +169,7 @@ def read_run(folder: Path) -> KeptRun:
     """What a run was asked for. Raises RunUnreadable."""
     path = folder / RUN_FILE
     try:
-        kept = _read(path, TypeAdapter(KeptRun))
+        kept = read_document(path, TypeAdapter(KeptRun))
     except FileNotFoundError as exc:
         raise RunUnreadable(
             f"run {folder.name} cannot be judged: {path} is missing",
@@ -189,12 +189,23 @@ def checks_of(kept: KeptRun, folder: Path) -> tuple[Check, ...]:
     """The checks that a run was asked to pass. Raises RunUnreadable."""
     adapter: TypeAdapter[tuple[Check, ...]] = TypeAdapter(tuple[HealthCheck, ...])
     try:
-        return adapter.validate_python(tuple(kept.health_checks))
+        return adapter.validate_python(_as_tuples(kept.health_checks))
     except ValidationError as exc:
         raise RunUnreadable(
             f"the health checks in {folder / RUN_FILE} are hidden, damaged or of another version",
             fix="name the playbook whose checks are meant",
         ) from exc
+
+
+def _as_tuples(value: Any) -> Any:
+    """JSON data with its lists as the tuples that they were; the playbook's types are strict."""
+    match value:
+        case list():
+            return tuple(map(_as_tuples, value))
+        case dict():
+            return {key: _as_tuples(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def _damaged(path: Path) -> RunUnreadable:
@@ -203,7 +214,7 @@ def _damaged(path: Path) -> RunUnreadable:
     )
 
 
-def _read(path: Path, adapter: TypeAdapter[Kept]) -> Kept:
+def read_document(path: Path, adapter: TypeAdapter[Kept]) -> Kept:
     """A document of the folder. Raises OSError, and ValueError for one that is damaged."""
     with path.open("rb") as file:
         content = file.read(MAX_DOCUMENT_BYTES + 1)
@@ -214,17 +225,17 @@ def _read(path: Path, adapter: TypeAdapter[Kept]) -> Kept:
 
 def _verdict(folder: Path) -> KeptVerdict | None:
     try:
-        return _read(folder / VERDICT_FILE, TypeAdapter(KeptVerdict))
+        return read_document(folder / VERDICT_FILE, TypeAdapter(KeptVerdict))
     except (OSError, ValueError):
         return None
 
 
-def _states(folder: Path, kept: KeptRun) -> Iterator[ObservedNode]:
+def last_states(folder: Path, kept: KeptRun) -> Iterator[ObservedNode]:
     """How the nodes were found last, as far as that can be read."""
     adapter = TypeAdapter(ObservedNode)
     for spec in kept.nodes:
         try:
-            yield _read(state_file(folder, spec.node_rank), adapter)
+            yield read_document(state_file(folder, spec.node_rank), adapter)
         except (OSError, ValueError):
             continue
 

@@ -40,6 +40,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "an older run",
         ),
     ),
+    "report": (
+        ("orchestrate report", "report.html of the only project that runs are kept of"),
+        ("orchestrate report train --out train.html --compare 20260102T030405-89abcdef", ""),
+        ("orchestrate report train --trace trace.json", "then open it at ui.perfetto.dev"),
+        ("orchestrate report train --csv numbers/ --tensorboard tb/", ""),
+    ),
     "validate": (
         ("orchestrate validate train.yaml", ""),
         ("orchestrate validate train.yaml --show", "with defaults and variables filled in"),

@@ -21,7 +21,7 @@ from orchestrator.records.kinds import (
     TorchImported,
     TrainingFinished,
 )
-from orchestrator.records.parsing import MAX_RECORD_BYTES, parse_record
+from orchestrator.records.parsing import MAX_RECORD_BYTES, parse_record, record_of
 from orchestrator.records.reading import Reading, RecordReader
 
 __all__ = [
@@ -48,4 +48,5 @@ __all__ = [
     "TorchImported",
     "TrainingFinished",
     "parse_record",
+    "record_of",
 ]

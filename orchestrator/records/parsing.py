@@ -39,6 +39,14 @@ def parse_record(line: bytes) -> Record | None:
         return None
 
 
+def record_of(fields: object) -> Record | None:
+    """The record that JSON data is; None for data that is none."""
+    try:
+        return _RECORDS.validate_python(fields)
+    except (ValidationError, RecursionError):
+        return None
+
+
 def _refuse(constant: str) -> None:
     raise _NotARecord(constant)
 

@@ -110,6 +110,13 @@ class RunFacts:
         if rank is not None:
             self.ranks[rank].add(item.at_s, record, self._milestone)
 
+    def believed_rank(self, node_rank: int, record: Record) -> int | None:
+        """The rank that a record counts for which was read from this node; None: for none."""
+        node = self.nodes.get(node_rank)
+        if node is None or self._impostor(node_rank, record):
+            return None
+        return self._rank_of(node_rank, node, record)
+
     def _rank_of(self, node_rank: int, node: NodeFacts, record: Record) -> int | None:
         """Whose record it is: as it says, else as its process has said, else the node's only one.
 
