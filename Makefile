@@ -9,7 +9,7 @@ PLAYBOOK ?= playbooks/two-rank.yaml
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help setup engine busybox demo test lint unit contract e2e reliability bench benchprobe fuzz diagnosis docs clean
+.PHONY: help setup engine busybox browser screenshots demo test lint unit contract e2e reliability bench benchprobe benchreport fuzz diagnosis docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ engine: ## get a Docker engine going
 busybox: # tests and benchmarks make a small image of it
 	@docker/busybox.sh
 
+browser: # tests of the report and screenshots open it in a real browser
+	@docker/chromium.sh
+
 demo: $(VENV)/.orchestrate ## run the two-rank playbook; without Docker, on the embedded engine
 	@if docker/setup.sh; then \
 	    $(BIN)/orchestrate apply --engine docker $(PLAYBOOK); \
@@ -31,7 +34,7 @@ demo: $(VENV)/.orchestrate ## run the two-rank playbook; without Docker, on the 
 	    $(BIN)/orchestrate apply --engine local $(PLAYBOOK); \
 	fi
 
-test: $(VENV)/.dev $(VENV)/.train engine busybox lint ## run every check and every test
+test: $(VENV)/.dev $(VENV)/.train engine busybox browser lint ## run every check and every test
 	@PYTEST=$(BIN)/pytest tests/run.sh $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## style, types and layers
@@ -54,6 +57,12 @@ bench: $(VENV)/.dev engine busybox ## compare with a shell script and Compose; w
 
 benchprobe: $(VENV)/.dev $(VENV)/.train ## what the probe costs a training step; writes docs/probe.md
 	@$(BIN)/python -m benchmarks.probe --out docs/probe.md
+
+screenshots: $(VENV)/.dev browser ## make the pictures of docs/images
+	@$(BIN)/python -m tests.screenshots --out docs/images
+
+benchreport: $(VENV)/.dev browser ## what a large report weighs, and how long it takes to open; writes docs/report.md
+	@$(BIN)/python -m benchmarks.report --out docs/report.md
 
 fuzz: $(VENV)/.dev ## look for bytes that break the playbook's reader, for FUZZ_SECONDS
 	@$(BIN)/python -m tests.fuzz.fuzz $(FUZZ_SECONDS)

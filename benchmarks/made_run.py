@@ -49,7 +49,8 @@ class Shape:
         num_nodes: with one rank each.
         num_steps: of every rank that lives.
         step_s: how long one takes.
-        dies: the node that ends with 1 half way; None: all end well.
+        dies: the node that ends with 1 half way, whereupon the others are stopped; None: all
+            end well.
         words: texts that nodes and playbook bear, for those who want to see them hidden.
     """
 
@@ -79,8 +80,10 @@ def make_run(folder: Path, shape: Shape) -> Path:
     nodes = tuple(_node(spec, shape) for spec in desired.nodes)
     keeper.tell(AttemptBegan(nodes))
     _write_nodes(folder, shape, nodes)
-    _use(keeper, clock, shape)
-    _end(keeper, clock, folder, tuple(_ended(node, shape) for node in nodes))
+    _use(keeper, shape)
+    _end(keeper, clock, tuple(_judged(node, shape) for node in nodes))
+    for node in nodes:
+        write_json(state_file(folder, node.node_rank), document(_ended(node, shape)))
     return folder
 
 
@@ -109,10 +112,10 @@ def _spec(shape: Shape, rank: int) -> NodeSpec:
         "WORLD_SIZE": str(shape.num_nodes),
     }
     return NodeSpec(
-        rank,
-        1,
-        f"{shape.project}-node-{rank}",
-        ("python", "train.py", *([shape.words] if shape.words else [])),
+        node_rank=rank,
+        num_ranks=1,
+        name=f"{shape.project}-node-{rank}",
+        command=("python", "train.py", *([shape.words] if shape.words else [])),
         image="train:1",
         env=tuple(sorted(env.items())),
         limits=Limits(cpus=1.0, memory_bytes=2 * 2**30),
@@ -169,8 +172,9 @@ def _joined_s(shape: Shape) -> float:
     return BEGAN_AT_S + 2.6 + 0.02 * shape.num_nodes
 
 
-def _num_steps(shape: Shape, rank: int) -> int:
-    return shape.num_steps // 2 if rank == shape.dies else shape.num_steps
+def _num_steps(shape: Shape) -> int:
+    """Without the one that died the others get no further."""
+    return shape.num_steps if shape.dies is None else shape.num_steps // 2
 
 
 def _first_step_s(shape: Shape) -> float:
@@ -178,15 +182,22 @@ def _first_step_s(shape: Shape) -> float:
 
 
 def _end_s(shape: Shape, rank: int) -> float:
-    return _first_step_s(shape) + _num_steps(shape, rank) * shape.step_s + 0.3 + 0.003 * rank
+    end_s = _first_step_s(shape) + _num_steps(shape) * shape.step_s + 0.3
+    was_stopped = shape.dies not in {None, rank}
+    return end_s + 0.003 * rank + (1.5 if was_stopped else 0.0)
+
+
+def _judged(node: ObservedNode, shape: Shape) -> ObservedNode:
+    """As it was when the run was judged: right after the first one has died."""
+    return _ended(node, shape) if shape.dies in {None, node.node_rank} else node
 
 
 def _ended(node: ObservedNode, shape: Shape) -> ObservedNode:
-    died = node.node_rank == shape.dies
+    code = 0 if shape.dies is None else 1 if node.node_rank == shape.dies else 143
     return replace(
         node,
         status=NodeStatus.EXITED,
-        exit_code=int(died),
+        exit_code=code,
         finished_at_s=_end_s(shape, node.node_rank),
     )
 
@@ -214,6 +225,8 @@ def _records(shape: Shape, node: ObservedNode) -> Iterator[tuple[float, dict[str
     yield from _way(shape, node, chance)
     yield from _steps(shape, node.node_rank, chance)
     end_s = _end_s(shape, node.node_rank)
+    if shape.dies not in {None, node.node_rank}:
+        return
     if node.node_rank == shape.dies:
         failed = {"event": "rank_failed", "error_type": "RuntimeError"}
         yield end_s - 0.1, failed | {"reason": shape.words or "loss is not finite"}
@@ -244,7 +257,7 @@ def _way(
 def _steps(
     shape: Shape, rank: int, chance: random.Random
 ) -> Iterator[tuple[float, dict[str, Any]]]:
-    num, at_s = _num_steps(shape, rank), _first_step_s(shape)
+    num, at_s = _num_steps(shape), _first_step_s(shape)
     times_s, busy_s = [], []
     for step in range(1, num + 1):
         at_s += shape.step_s
@@ -255,7 +268,7 @@ def _steps(
             sent = {"event": "step", "source": "probe", "pid": 8, "step": step}
             yield at_s, sent | {"times_s": times_s, "busy_s": busy_s}
             times_s, busy_s = [], []
-        if step % max(num // 4, 1) == 0:
+        if step % max(shape.num_steps // 4, 1) == 0:
             yield at_s, {"event": "checkpoint_saved", "path": f"step-{step}", "took_s": 0.04}
         told = {"event": "step", "step": step, "loss": _loss(shape, step)}
         yield at_s, told | {"tokens_per_s": 512 * shape.num_nodes / (times_s or [shape.step_s])[-1]}
@@ -269,7 +282,7 @@ def _loss(shape: Shape, step: int) -> float:
 # -- the end ----------------------------------------------------------------------
 
 
-def _use(keeper: RunKeeper, clock: _Clock, shape: Shape) -> None:
+def _use(keeper: RunKeeper, shape: Shape) -> None:
     """What the nodes use, every two seconds."""
     chance = random.Random(shape.seed)
     end_s = max(_end_s(shape, rank) for rank in range(shape.num_nodes))
@@ -290,21 +303,21 @@ def _use(keeper: RunKeeper, clock: _Clock, shape: Shape) -> None:
             )
         )
         at_s += 2.0
-    clock.now_s = end_s
 
 
-def _end(keeper: RunKeeper, clock: _Clock, folder: Path, nodes: tuple[ObservedNode, ...]) -> None:
+def _end(keeper: RunKeeper, clock: _Clock, nodes: tuple[ObservedNode, ...]) -> None:
     """Let the run be judged as it is judged from its folder, and keep that."""
+    clock.now_s = max(node.finished_at_s or 0.0 for node in nodes) + 0.1
     for node in nodes:
-        keeper.tell(NodeEnded(node))
-        write_json(state_file(folder, node.node_rank), document(node))
-    clock.now_s += 0.1
+        if not node.is_active:
+            keeper.tell(NodeEnded(node))
     keeper.tell(AttemptJudged((), nodes, clock.now_s))
-    judgement = recall(folder).judgement
+    assert keeper.folder is not None
+    judgement = recall(keeper.folder).judgement
     for result in judgement.results:
         keeper.tell(CheckChanged(result))
     keeper.tell(AttemptJudged(judgement.results, nodes, clock.now_s, judgement.diagnosis))
-    failed = any(_is_failure(result) for result in judgement.results)
+    failed = any(map(_is_failure, judgement.results))
     keeper.end(exit_code=int(failed), took_s=clock.now_s - BEGAN_AT_S, restarts=())
 
 

@@ -19,12 +19,7 @@ import click
 
 from orchestrator import __version__
 from orchestrator.choose import EngineName
-from orchestrator.commands.completing import (
-    SHELLS,
-    playbook_files,
-    projects_and_playbooks,
-    run_ids,
-)
+from orchestrator.commands.completing import SHELLS, playbook_files, projects_and_playbooks
 from orchestrator.commands.examples import EXIT_CODES
 from orchestrator.commands.options import (
     COMMAND,
@@ -36,7 +31,9 @@ from orchestrator.commands.options import (
     log_filters,
     plain_option,
     playbook_argument,
+    report_options,
     run_option,
+    target_argument,
     variables_options,
 )
 from orchestrator.commands.signals import take_signals
@@ -113,12 +110,7 @@ def plan(playbook: Chosen, exit_code: bool, **options: Any) -> ExitCode:
 
 
 @app.command()
-@click.argument(
-    "target",
-    required=False,
-    metavar="[PLAYBOOK|NAME]",
-    shell_complete=projects_and_playbooks,
-)
+@target_argument
 @variables_options
 @engine_option
 @run_option
@@ -137,45 +129,9 @@ def verify(target: str | None, **options: Any) -> ExitCode:
 
 
 @app.command()
-@click.argument(
-    "target",
-    required=False,
-    metavar="[PLAYBOOK|NAME]",
-    shell_complete=projects_and_playbooks,
-)
+@target_argument
 @run_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("report.html"),
-    show_default=True,
-    metavar="FILE",
-    help="Where to.",
-)
-@click.option(
-    "--compare",
-    metavar="[PROJECT/]RUN_ID",
-    shell_complete=run_ids,
-    help="Show what differs from another run.",
-)
-@click.option(
-    "--trace",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the timeline as a trace too, for Perfetto and chrome://tracing.",
-)
-@click.option(
-    "--tensorboard",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Write loss and speed as TensorBoard's event files too.",
-)
-@click.option(
-    "--csv",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Write every number as CSV too.",
-)
+@report_options
 @json_option
 def report(target: str | None, **options: Any) -> ExitCode:
     """Make a page of a run: verdict, timeline, curves, all that was asked and done.
@@ -233,12 +189,7 @@ def schema() -> ExitCode:
 
 
 @app.command("support-bundle")
-@click.argument(
-    "target",
-    required=False,
-    metavar="[PLAYBOOK|NAME]",
-    shell_complete=projects_and_playbooks,
-)
+@target_argument
 @variables_options
 @engine_option
 @run_option

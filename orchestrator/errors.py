@@ -215,13 +215,7 @@ class AddressUnavailable(OrchestrateError):
 
 
 class UnusableSetting(OrchestrateError):
-    """An environment variable of this program's own holds something that means nothing."""
-
-    exit_code = ExitCode.USAGE
-
-
-class MissingExtra(OrchestrateError):
-    """Something that was asked for needs a package that is not installed."""
+    """A setting means nothing, or asks for something that is not installed."""
 
     exit_code = ExitCode.USAGE
 

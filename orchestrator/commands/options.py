@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from orchestrator.choose import EngineName
-from orchestrator.commands.completing import node_ranks, playbook_files, run_ids
+from orchestrator.commands.completing import (
+    node_ranks,
+    playbook_files,
+    projects_and_playbooks,
+    run_ids,
+)
 from orchestrator.commands.examples import EXAMPLES
 
 if TYPE_CHECKING:
@@ -121,6 +126,13 @@ def variables_options(command: Command) -> Command:
     return cast("Command", with_given)
 
 
+target_argument = click.argument(
+    "target",
+    required=False,
+    metavar="[PLAYBOOK|NAME]",
+    shell_complete=projects_and_playbooks,
+)
+
 junit_option = click.option(
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -208,3 +220,40 @@ _LOG_FILTERS = (
     ),
     click.option("--records", is_flag=True, help="Show what the probe reports, too."),
 )
+
+
+def report_options(command: Command) -> Command:
+    """Add what a report may be written as, and what it may be compared with."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    folder = click.Path(path_type=Path, file_okay=False)
+    for option in (
+        click.option("--csv", type=folder, metavar="DIR", help="Write every number as CSV too."),
+        click.option(
+            "--tensorboard",
+            type=folder,
+            metavar="DIR",
+            help="Write loss and speed as TensorBoard's event files too.",
+        ),
+        click.option(
+            "--trace",
+            type=file,
+            metavar="FILE",
+            help="Write the timeline as a trace too, for Perfetto and chrome://tracing.",
+        ),
+        click.option(
+            "--compare",
+            metavar="[PROJECT/]RUN_ID",
+            shell_complete=run_ids,
+            help="Show what differs from another run.",
+        ),
+        click.option(
+            "--out",
+            type=file,
+            default=Path("report.html"),
+            show_default=True,
+            metavar="FILE",
+            help="Where to.",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -16,6 +16,7 @@ from orchestrator.report.model import ReportModel
 from orchestrator.report.page import report_html
 from orchestrator.report.reading import read_report
 from orchestrator.report.summary import size
+from orchestrator.report.verdict import Quotable
 from orchestrator.support.hiding import Known, learn_of_playbook, unknown_of
 from orchestrator.teardown import is_path
 
@@ -70,12 +71,13 @@ def _compared(project: str, named: str) -> Path:
 
 
 def _read(folder: Path) -> ReportModel:
-    """The run; without words of its raw logs where they may hold a secret that is not known."""
+    """The run; without words of its nodes where they may hold a secret that is not known."""
     kept, known = read_run(folder), Known()
     with suppress(OrchestrateError):  # the playbook may be gone, or have faults by now
         known = learn_of_playbook(load(Path(kept.playbook)))
     unknown = unknown_of(kept.nodes, known)
-    return read_report(folder, quotes=not (unknown.secrets or unknown.variables))
+    quotable = Quotable(logs=not unknown.secrets | unknown.variables, kept=not unknown.variables)
+    return read_report(folder, quotable)
 
 
 def _write_others(model: ReportModel, options: ReportOptions) -> list[Path]:

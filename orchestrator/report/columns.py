@@ -37,9 +37,9 @@ class StepColumns:
         if not self._of_probe.number:
             return self._of_script
         # How long the first one took only the script can tell.
-        numbers = self._of_script.number
-        if numbers and numbers[0] == self._of_probe.number[0]:
-            self._of_probe.took_s[0] = self._of_script.took_s[0]
+        numbers, took_s = self._of_script.number, self._of_probe.took_s
+        if math.isnan(took_s[0]) and numbers and numbers[0] == self._of_probe.number[0]:
+            took_s[0] = self._of_script.took_s[0]
         return self._of_probe
 
     def add(self, at_s: float, step: Step) -> None:

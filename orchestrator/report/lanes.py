@@ -112,9 +112,20 @@ def mark_of(record: Record, at_s: float) -> Mark | None:
             return None
 
 
-def end_mark(node: ObservedNode, zero_s: float) -> Mark | None:
-    """How the rank's node ended; None while it runs."""
+def end_mark(node: ObservedNode, zero_s: float, *, was_stopped: bool) -> Mark | None:
+    """How the rank's node ended; None while it runs.
+
+    Args:
+        node: as it was found last.
+        zero_s: when the run began.
+        was_stopped: whether it still ran when the run was judged.
+    """
     if node.finished_at_s is None or node.exit_code is None:
         return None
-    kind: MarkKind = "ended" if node.has_finished_well else "died"
-    return Mark(kind, node.finished_at_s - zero_s, f"{node.name} {node.ending}")
+    kind: MarkKind = "ended" if node.has_finished_well or was_stopped else "died"
+    return Mark(kind, node.finished_at_s - zero_s, f"{node.name} {ending_of(node, was_stopped)}")
+
+
+def ending_of(node: ObservedNode, was_stopped: bool) -> str:
+    """How a node ended, in words."""
+    return f"was stopped (exit code {node.exit_code})" if was_stopped else node.ending

@@ -21,7 +21,15 @@ from orchestrator import __version__
 from orchestrator.report.compare import compare
 from orchestrator.report.model import ReportModel
 from orchestrator.report.packing import packed, shown
-from orchestrator.report.summary import amount, figures, number, rank_summaries, seconds, size
+from orchestrator.report.summary import (
+    alike,
+    amount,
+    figures,
+    number,
+    rank_summaries,
+    seconds,
+    size,
+)
 
 SCRIPTS = ("uplot/uPlot.iife.min.js", "report.js")
 STYLES = ("uplot/uPlot.min.css", "report.css")
@@ -66,7 +74,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Any] = {
-        "seconds": seconds, "number": number, "amount": amount, "size": size,
+        "seconds": seconds, "number": number, "amount": amount, "size": size, "alike": alike,
     }  # fmt: skip
     environment.filters |= filters
     return environment

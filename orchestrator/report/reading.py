@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -41,22 +41,28 @@ from orchestrator.report.columns import (
     usage_series,
 )
 from orchestrator.report.happenings import happenings, planned
-from orchestrator.report.lanes import MAX_MARKS, Passage, end_mark, mark_of, spans_of
+from orchestrator.report.lanes import MAX_MARKS, Passage, end_mark, ending_of, mark_of, spans_of
 from orchestrator.report.model import (
     Attempt,
+    Happening,
     Lane,
     Mark,
     NodeView,
     PlannedObject,
     ReportModel,
     Tone,
+    UsageSeries,
 )
-from orchestrator.report.verdict import verdict_of
+from orchestrator.report.verdict import Quotable, verdict_of
 from orchestrator.state.observed import ObservedNode
 from orchestrator.state.spec import NodeSpec
 from orchestrator.state.usage import Usage
 from orchestrator.verify.facts import RunFacts
 from orchestrator.verify.phases import how_far, ways
+
+EVERYTHING = Quotable()
+WORDLESS = frozenset({"plan_made", "action_done", "attempt_began", "node_ended", "attempt_judged"})
+"""Events that quote no node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +81,8 @@ class _RankLog:
     marks: list[Mark] = field(default_factory=list)
 
 
-def read_report(folder: Path, *, quotes: bool = True) -> ReportModel:
-    """Read what a report shows of a run.
-
-    Args:
-        folder: of the run.
-        quotes: whether words of its raw logs may be shown: not where a secret that they may hold
-            is not known, and so cannot be hidden.
+def read_report(folder: Path, quotable: Quotable = EVERYTHING) -> ReportModel:
+    """Read what a report shows of a run, and of nodes' words what may be shown.
 
     Raises:
         RunUnreadable: what the run was asked for is missing or damaged.
@@ -91,8 +92,10 @@ def read_report(folder: Path, *, quotes: bool = True) -> ReportModel:
     nodes = _last_nodes(folder, recalled)
     zero_s = around.began_at_s or min(_moments(nodes), default=recalled.judgement.run.now_s)
     logs = _read_ranks(folder, recalled.judgement.run.facts, zero_s)
+    if not quotable.kept:
+        _mute(logs)
     until_s = _until_s(recalled, nodes)
-    verdict, kept = verdict_of(folder, recalled.judgement, quotes=quotes), recalled.kept
+    verdict, kept = verdict_of(folder, recalled.judgement, quotable), recalled.kept
     return ReportModel(
         project=kept.project,
         run_id=kept.run_id,
@@ -105,8 +108,8 @@ def read_report(folder: Path, *, quotes: bool = True) -> ReportModel:
         missing=recalled.missing,
         attempts=_attempts(folder),
         plan=tuple(PlannedObject(*each) for each in planned(_json(folder / PLAN_FILE))),
-        happenings=happenings(read_entries(folder / EVENTS_FILE), zero_s),
-        lanes=_lanes(recalled, nodes, logs, (zero_s, until_s), quotes=quotes),
+        happenings=_happenings(folder, zero_s, quotable),
+        lanes=_lanes(recalled, nodes, logs, (zero_s, until_s), quotes=quotable.logs),
         nodes=_node_views(folder, recalled, nodes, zero_s),
         versions=_versions(around, recalled),
         playbook=_text(folder / PLAYBOOK_FILE),
@@ -122,6 +125,13 @@ def _circumstances(folder: Path) -> _Circumstances:
         return read_document(folder / RUN_FILE, TypeAdapter(_Circumstances))
     except (OSError, ValueError):
         return _Circumstances()
+
+
+def _happenings(folder: Path, zero_s: float, quotable: Quotable) -> tuple[Happening, ...]:
+    events = read_entries(folder / EVENTS_FILE)
+    if not quotable.kept:
+        events = (event for event in events if event.get("event") in WORDLESS)
+    return happenings(events, zero_s)
 
 
 def _text(path: Path) -> str:
@@ -185,6 +195,11 @@ def _read_ranks(folder: Path, facts: RunFacts, zero_s: float) -> dict[int, _Rank
     return logs
 
 
+def _mute(logs: dict[int, _RankLog]) -> None:
+    for log in logs.values():
+        log.marks = [replace(mark, text="") for mark in log.marks]
+
+
 def _take(
     entry: dict[str, Any],
     node_rank: int,
@@ -228,7 +243,7 @@ def _lanes(
         phases = dict(run.facts.ranks[rank].phases)
         end_s = node.finished_at_s if node.finished_at_s is not None else until_s
         passage = Passage(node, phases, how_far(run, rank) if quotes else "", end_s)
-        ended = end_mark(node, zero_s)
+        ended = end_mark(node, zero_s, was_stopped=_was_stopped(recalled, node))
         found.append(
             Lane(
                 rank,
@@ -251,7 +266,14 @@ def _node_views(
 ) -> tuple[NodeView, ...]:
     usages = _usages(folder)
     return tuple(
-        _node_view(spec, nodes.get(spec.node_rank), usages.get(spec.node_rank, []), zero_s)
+        _node_view(
+            spec,
+            node := nodes.get(spec.node_rank),
+            usage_series(
+                usages.get(spec.node_rank, []), zero_s, node.started_at_s if node else None
+            ),
+            _ending(recalled, node),
+        )
         for spec in recalled.kept.nodes
     )
 
@@ -268,15 +290,14 @@ def _usages(folder: Path) -> dict[int, list[Usage]]:
 
 
 def _node_view(
-    spec: NodeSpec, node: ObservedNode | None, usages: list[Usage], zero_s: float
+    spec: NodeSpec, node: ObservedNode | None, usage: UsageSeries, ending: tuple[str, Tone]
 ) -> NodeView:
-    ending, tone = _ending(node)
     return NodeView(
         node_rank=spec.node_rank,
         name=spec.name,
         ranks=tuple(spec.ranks),
-        ending=ending,
-        tone=tone,
+        ending=ending[0],
+        tone=ending[1],
         address=node.address if node else "",
         image=spec.image or "",
         network=spec.network or "",
@@ -284,7 +305,7 @@ def _node_view(
         cpus=spec.limits.cpus,
         memory_bytes=spec.limits.memory_bytes,
         gpus=spec.gpus,
-        usage=usage_series(usages, zero_s, node.started_at_s if node else None),
+        usage=usage,
     )
 
 
@@ -293,12 +314,21 @@ def _rendezvous(spec: NodeSpec) -> str:
     return ":".join(filter(None, (env.get("MASTER_ADDR"), env.get("MASTER_PORT"))))
 
 
-def _ending(node: ObservedNode | None) -> tuple[str, Tone]:
+def _ending(recalled: Recalled, node: ObservedNode | None) -> tuple[str, Tone]:
     if node is None:
         return "nothing is known of it", "bad"
     if node.is_active or node.exit_code is None:
         return str(node.status), "plain"
-    return node.ending, "good" if node.has_finished_well else "bad"
+    was_stopped = _was_stopped(recalled, node)
+    tone: Tone = "plain" if was_stopped else "good" if node.has_finished_well else "bad"
+    return ending_of(node, was_stopped), tone
+
+
+def _was_stopped(recalled: Recalled, node: ObservedNode) -> bool:
+    """True for a node that still ran when the run was judged, so that we ended it."""
+    judged = {each.node_rank: each for each in recalled.judgement.run.nodes}
+    before = judged.get(node.node_rank)
+    return before is not None and before.is_active and not node.is_active
 
 
 def _versions(around: _Circumstances, recalled: Recalled) -> tuple[tuple[str, str], ...]:

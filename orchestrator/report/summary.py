@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from orchestrator.report.model import Lane, ReportModel
+from orchestrator.verify.results import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,7 @@ def figures(model: ReportModel) -> tuple[Figure, ...]:
         _joined(ranks),
         _steps(ranks),
         _figure("Step time", _median(_all(r.step_s for r in ranks)), seconds, "median"),
-        _figure(
-            "Tokens per second", _median(_all(r.tokens_per_s for r in ranks)), amount, "median"
-        ),
+        _figure("Tokens/s", _median(_all(r.tokens_per_s for r in ranks)), amount, "median"),
         _loss(ranks),
         _memory(model),
         Figure("Took", seconds(model.until_s)),
@@ -110,6 +109,43 @@ def _memory(model: ReportModel) -> Figure | None:
 
 def _figure(name: str, value: float | None, told: object, more: str) -> Figure | None:
     return Figure(name, told(value), more) if value is not None and callable(told) else None
+
+
+# -- findings ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Ranks or nodes in which a check found the same: `where` names them."""
+
+    where: str
+    expected: str
+    found: str
+
+
+def alike(findings: Sequence[Finding]) -> tuple[Alike, ...]:
+    """The findings of a check, those that say the same as one, in the order of the first."""
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    for each in findings:
+        kind, number = ("node", each.node_rank) if each.rank is None else ("rank", each.rank)
+        groups.setdefault((kind, each.expected, each.found), []).append(number)
+    return tuple(
+        Alike(f"{kind}{'s' if len(numbers) > 1 else ''} {ranges(numbers)}", expected, found)
+        for (kind, expected, found), numbers in groups.items()
+    )
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers in brief: `0 to 3, 5, 7 to 9`."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(
+        f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs
+    )
 
 
 # -- numbers ----------------------------------------------------------------------

@@ -11,7 +11,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import FolderUnusable, MissingExtra
+from orchestrator.errors import FolderUnusable, UnusableSetting
 from orchestrator.report.model import Lane, ReportModel
 
 
@@ -19,7 +19,7 @@ def write_tensorboard(folder: Path, model: ReportModel) -> tuple[Path, ...]:
     """Write what each rank has told; `tensorboard --logdir FOLDER` lays them over each other.
 
     Raises:
-        MissingExtra: tensorboardX is not installed.
+        UnusableSetting: tensorboardX is not installed.
         FolderUnusable: the folder cannot be written.
     """
     writer_class = _writer_class()
@@ -42,7 +42,7 @@ def _writer_class() -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ImportError as exc:
-        raise MissingExtra(
+        raise UnusableSetting(
             "--tensorboard needs tensorboardX, which is not installed",
             fix="pip install 'orchestrate[tensorboard]'; or take --csv",
         ) from exc

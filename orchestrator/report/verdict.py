@@ -24,6 +24,19 @@ WITHHELD = "left out: it may quote a secret whose value is not known here"
 
 
 @dataclass(frozen=True)
+class Quotable:
+    """Where words of nodes may be shown from: not where a secret in them could not be hidden.
+
+    Attributes:
+        logs: the raw logs, which hold whatever nodes have printed.
+        kept: what apply wrote down of them, without the secrets that it knew.
+    """
+
+    logs: bool = True
+    kept: bool = True
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The checks, and why one of them failed."""
 
@@ -36,20 +49,14 @@ class Verdict:
         return all(check.status is Status.OK for check in self.checks)
 
 
-def verdict_of(folder: Path, judgement: Judgement, *, quotes: bool) -> Verdict:
-    """As it was told; else as the run is judged now.
-
-    Args:
-        folder: of the run.
-        judgement: what its logs come to now.
-        quotes: whether that may be shown word by word.
-    """
+def verdict_of(folder: Path, judgement: Judgement, quotable: Quotable) -> Verdict:
+    """As it was told; else as the run is judged now, by what its logs come to."""
     told = _told(folder)
-    if told is not None:
+    if told is not None and quotable.kept:
         return told
-    if quotes:
+    if quotable.logs:
         return Verdict(judgement.results, judgement.diagnosis)
-    return Verdict(tuple(map(_without_words, judgement.results)))
+    return Verdict(tuple(map(_without_words, told.checks if told else judgement.results)))
 
 
 def _without_words(check: CheckResult) -> CheckResult:

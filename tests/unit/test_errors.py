@@ -41,7 +41,6 @@ def test_every_kind_of_error_has_an_exit_code_of_its_own() -> None:
         "NameTaken": ExitCode.NAME_TAKEN,
         "NotOwner": ExitCode.NOT_OWNER,
         "UnusableSetting": ExitCode.USAGE,
-        "MissingExtra": ExitCode.USAGE,
         "NodeNotStarted": ExitCode.NODE_NOT_STARTED,
         "Locked": ExitCode.LOCKED,
         "PlanRefused": ExitCode.PLAN_REFUSED,

@@ -69,6 +69,14 @@ def test_other_checks_may_be_asked(bench: Bench) -> None:
     assert (by_its_own.judgement.holds, by_others.judgement.holds) == (False, True)
 
 
+def test_checks_that_have_lists_are_read_back(bench: Bench) -> None:
+    checks = "[{consistent: {except: [HOME]}}, {joined: {within: 20s}}, {completed: {within: 20s}}]"
+    head, _, _ = PLAYBOOK.partition("health_checks:")
+    bench.write(f"{head}health_checks: {checks}\n")
+    outcome = bench.apply()
+    assert [each.name for each in again(bench, outcome).judgement.results][1] == "consistent"
+
+
 # -- what is missing ----------------------------------------------------------------
 
 

@@ -132,7 +132,7 @@
   function make(holder, group, options, columns) {
     const chart = { group, holder };
     const all = {
-      width: holder.clientWidth, legend: { show: false }, padding: [8, 8, 0, 0],
+      width: holder.clientWidth, legend: { show: false }, padding: [8, 18, 0, 0],
       ...options,
       hooks: {
         ...options.hooks,
@@ -206,6 +206,14 @@
     return [usual * 1.6, values.filter((value) => value > usual * 1.6).length];
   }
 
+  /** What half of the columns are below, at one place. */
+  function middle(columns, at) {
+    const values = columns.slice(1).map((each) => each[at]).filter((value) => value !== null).sort((a, b) => a - b);
+    return values.length ? values[values.length >> 1] : null;
+  }
+
+  const BINARY = Array.from({ length: 50 }, (_, at) => 2 ** at);
+
   function curves(id, { pairs, group, names, told, x, fromZero, dashed }) {
     const used = pairs.map((pair, at) => [pair, at]).filter(([[xs, ys]]) => xs && ys && xs.length);
     if (!used.length) return false;
@@ -220,19 +228,21 @@
     }
     const [top, above] = fromZero ? ceiling(columns.slice(1)) : [0, 0];
     if (above) element("p", `${above} higher ${above === 1 ? "value is" : "values are"} cut off`, figure.querySelector("figcaption"));
+    const many = num > MANY;
+    if (many) columns.push(xs.map((_, at) => middle(columns, at)));
     const paint = (at) => colourOf(used[at][1], Math.max(num, pairs.length));
     const chart = make(holder, group, {
       height: 210,
       scales: { x: { time: false, range: (_u, from, to) => (from === to ? [from - 0.5, to + 0.5] : [from, to]) },
         y: { range: fromZero ? () => [0, top * 1.08 || 1] : (_u, from, to) => uPlot.rangeNum(from, to, 0.1, true) } },
       axes: [axis((_u, splits) => splits.map((at) => (group === "time" ? seconds(at) : Number.isInteger(at) ? amount(at) : "")), { size: 26 }),
-        axis((_u, splits) => splits.map(told), { size: 62, space: 34 })],
+        axis((_u, splits) => splits.map(told), { size: 62, space: 34, incrs: told === bytes ? BINARY : undefined })],
       series: [{}, ...used.map((_, at) => ({
-        stroke: () => paint(at), width: num > MANY ? 1 : 1.6, alpha: num > MANY ? 0.55 : 1,
+        stroke: () => paint(at), width: many ? 1 : 1.6, alpha: many ? 0.3 : 1,
         points: { show: xs.length < 2 }, spanGaps: true, dash: dashed && at ? [5, 4] : undefined,
-      }))],
+      })), ...(many ? [{ stroke: () => css("--text"), width: 1.5, points: { show: false } }] : [])],
       cursor: { sync: { key: group }, focus: { prox: 24 }, points: { size: 6 }, drag: { x: true, y: false }, y: false },
-      focus: { alpha: 0.22 },
+      focus: { alpha: many ? 0.08 : 0.22 },
       hooks: { setCursor: [(u) => { if (u.cursor.event && u.cursor.idx !== null) show(u.cursor.idx, false); }] },
     }, columns);
     const label = (at) => (group === "time" ? seconds(xs[at]) : `step ${amount(xs[at])}`);
@@ -244,7 +254,7 @@
       const sorted = found.map((row) => row[2]).sort((a, b) => a - b);
       const one = found.filter((row) => row[3] === near).map(([c, name, value]) => [c, name, told(value)]);
       const most = found.find((row) => row[2] === sorted[sorted.length - 1]);
-      return [...one, ["", "least", told(sorted[0])], ["", "median", told(sorted[sorted.length >> 1])],
+      return [...one, ["", "least", told(sorted[0])], [css("--text"), "median", told(sorted[sorted.length >> 1])],
         ["", `most: ${most[1]}`, told(most[2])]];
     }
     function show(at, aloud) {
