@@ -99,6 +99,7 @@ def _gather(patient: Patient, needs: Needs | None) -> Facts:
         release = os.uname().release
         return Facts(
             system=read_system(root),
+            release=release,
             python=f"{platform.python_version()}, orchestrate {__version__}",
             cpus=os.cpu_count() or 1,
             memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

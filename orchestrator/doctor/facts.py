@@ -43,6 +43,7 @@ class System:
     is_wsl: bool = False
     is_root: bool = False
     has_systemd: bool = False
+    has_init_script: bool = False  # for Docker's service
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,10 @@ class Engine:
     def is_desktop(self) -> bool:
         """True where the engine is in a virtual machine that shares this machine's folders."""
         return "Docker Desktop" in self.name
+
+    def is_in(self, place: Place, release: str) -> bool:
+        """True where the engine runs on this very kernel, and sees what this machine has."""
+        return place.is_local and self.kernel == release and not self.is_desktop
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +203,7 @@ class Facts:
     """
 
     system: System
+    release: str  # of the kernel
     python: str
     cpus: int
     memory_bytes: int

@@ -72,21 +72,16 @@ def start_docker(system: System) -> str:
     """Start an engine that is installed."""
     if system.family is Family.MACOS:
         return "open -a Docker"
+    if not (system.has_systemd or system.has_init_script):
+        return as_root(system, "dockerd    (it stays in front; in the checkout: docker/setup.sh)")
     return as_root(system, _start_service(system, "docker"))
 
 
 def start_docker_remedy(system: System) -> tuple[RunProgram, ...]:
     """The same, for `--fix`: only where a service of this machine is to be started."""
-    if system.family in {Family.MACOS, Family.OTHER}:
+    if not (system.has_systemd or system.has_init_script):
         return ()
     return (RunProgram(tuple(_start_service(system, "docker").split())),)
-
-
-def restart_docker(system: System) -> str:
-    """Restart the engine, which ends its containers."""
-    if system.family is Family.MACOS or system.is_wsl:
-        return "restart Docker Desktop"
-    return as_root(system, _start_service(system, "docker").replace("start", "restart"))
 
 
 def update_docker(system: System) -> str:

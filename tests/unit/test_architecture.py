@@ -19,6 +19,9 @@ HEAVY = (
 )
 
 LATER = (
+    "orchestrator.doctor.facts",
+    "orchestrator.doctor.finding",
+    "orchestrator.doctor.judging",
     "orchestrator.engines.docker.command_changer",
     "orchestrator.engines.docker.command_reader",
     "orchestrator.engines.local",

@@ -167,6 +167,6 @@ def _networks(asked: Asked) -> Networks:
 
 
 def _room(engine: Engine, place: Place) -> Room | Unknown:
-    if not place.is_local or engine.is_desktop or not Path(engine.data_root).is_absolute():
+    if not engine.is_in(place, os.uname().release) or not Path(engine.data_root).is_absolute():
         return Unknown("the engine's disk cannot be seen from this machine")
     return read_room(engine.data_root)

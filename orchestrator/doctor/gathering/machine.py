@@ -53,6 +53,7 @@ def read_system(root: Path = Path("/"), platform: str = sys.platform) -> System:
         is_wsl="microsoft" in _text(root / "proc/version").lower(),
         is_root=os.geteuid() == 0,
         has_systemd=(root / "run/systemd/system").is_dir(),
+        has_init_script=(root / "etc/init.d/docker").exists(),
     )
 
 

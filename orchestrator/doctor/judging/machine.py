@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from orchestrator.doctor import mending
-from orchestrator.doctor.facts import Facts, Feature, Folder, System
+from orchestrator.doctor.facts import Facts, Feature, Folder, System, Unknown
 from orchestrator.doctor.finding import Finding, Status, ok, skipped
 from orchestrator.doctor.needs import Needs
 from orchestrator.errors import ExitCode
@@ -29,7 +29,7 @@ _SCARCE_BYTES = 64 * 1024**2
 def judge_machine(facts: Facts, needs: Needs | None) -> Iterator[Finding]:
     """Kernel, folders, port, Python."""
     needs_network = needs is None or needs.network is not None
-    if facts.docker is not None and facts.docker.place.is_local:
+    if _has_own_kernel(facts):
         for module in NETWORKING:
             yield _module(facts.kernel, module, facts.system, is_needed=needs_network)
         for module in SHAPING:
@@ -38,6 +38,14 @@ def judge_machine(facts: Facts, needs: Needs | None) -> Iterator[Finding]:
     for folder in facts.folders:
         yield _folder(folder)
     yield ok("python", facts.python)
+
+
+def _has_own_kernel(facts: Facts) -> bool:
+    """True where nodes run on the kernel that was looked at; one in a machine of its own is not."""
+    docker = facts.docker
+    if docker is None or isinstance(docker.engine, Unknown):
+        return docker is not None and docker.place.is_local
+    return docker.engine.is_in(docker.place, facts.release)
 
 
 def _module(

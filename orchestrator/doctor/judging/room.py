@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.doctor.facts import Docker, Facts, Networks, Room, Unknown
+from orchestrator.doctor.facts import Docker, Engine, Facts, Networks, Room, Unknown
 from orchestrator.doctor.finding import Finding, RemoveProject, Status, ok, skipped
 from orchestrator.doctor.fitting import (
     GIB,
@@ -39,12 +39,18 @@ def judge_room(facts: Facts, needs: Needs | None) -> Iterator[Finding]:
     if docker is None:
         yield skipped("memory", "the embedded engine limits nothing")
         return
-    cpus = facts.cpus if engine is None or isinstance(engine, Unknown) else engine.cpus
-    total = facts.memory_bytes
-    total = total if engine is None or isinstance(engine, Unknown) else engine.memory_bytes
-    yield judge_cpus(load, cpus)
-    yield judge_memory(load, total, facts.memory_free_bytes)
+    yield judge_cpus(load, engine.cpus if isinstance(engine, Engine) else facts.cpus)
+    yield _memory(facts, docker, load)
     yield _shm(needs)
+
+
+def _memory(facts: Facts, docker: Docker, load: Load | None) -> Finding:
+    engine, free = docker.engine, facts.memory_free_bytes
+    if isinstance(engine, Unknown):
+        return judge_memory(load, facts.memory_bytes, free)
+    if not engine.is_in(docker.place, facts.release):
+        free = Unknown("the engine's machine does not say what is free")
+    return judge_memory(load, engine.memory_bytes, free)
 
 
 def judge_cpus(load: Load | None, cpus: int) -> Finding:

@@ -74,6 +74,7 @@ WITH_GPU = Gpus(
 )
 WELL = Facts(
     system=DEBIAN,
+    release="6.1.0-30-amd64",
     python="3.12.1, orchestrate 0.1.0",
     cpus=8,
     memory_bytes=32 * GIB,

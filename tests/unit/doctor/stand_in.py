@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import Any
 
 INFO: dict[str, Any] = {
     "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
-    "KernelVersion": "6.1.0",
+    "KernelVersion": os.uname().release,
     "NCPU": 8,
     "MemTotal": 32 * 1024**3,
     "DockerRootDir": "/",

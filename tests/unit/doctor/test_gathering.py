@@ -84,6 +84,7 @@ def test_systems(tmp_path: Path, release: str, family: Family, *, is_ubuntu: boo
 def test_wsl_systemd_and_macos(tmp_path: Path) -> None:
     write(tmp_path / "etc/os-release", 'ID=ubuntu\nPRETTY_NAME="Ubuntu 24.04"\n')
     write(tmp_path / "proc/version", "Linux version 5.15.0-microsoft-standard-WSL2")
+    write(tmp_path / "etc/init.d/docker", "")
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     assert read_system(tmp_path, "linux") == System(
         Family.DEBIAN,
@@ -92,6 +93,7 @@ def test_wsl_systemd_and_macos(tmp_path: Path) -> None:
         is_wsl=True,
         is_root=os.geteuid() == 0,
         has_systemd=True,
+        has_init_script=True,
     )
     assert read_system(tmp_path / "mac", "darwin").family is Family.MACOS
 
@@ -188,7 +190,7 @@ def test_all_of_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Engine(
             version="28.5.1",
             name="Debian GNU/Linux 12 (bookworm)",
-            kernel="6.1.0",
+            kernel=os.uname().release,
             cpus=8,
             memory_bytes=32 * 1024**3,
             data_root="/",

@@ -214,6 +214,12 @@ def test_an_engine_on_another_machine() -> None:
     assert troubles(facts, replace(PAIR, has_mounts=True)) == (replace(warning, why=why),)
 
 
+def test_an_engine_in_a_virtual_machine_has_a_kernel_and_a_memory_of_its_own() -> None:
+    facts = with_engine(kernel="6.10.14-linuxkit", name="Docker Desktop", memory_bytes=8 * GIB)
+    assert not any(each.id.startswith("kernel-") for each in judge(facts, PAIR))
+    assert found(facts, PAIR, "memory") == ok("memory", "4.0 GiB for 2 nodes; there are 8.0 GiB")
+
+
 def test_limits_that_the_engine_cannot_set() -> None:
     facts = with_engine(limiting=Limiting(memory=False, pids=False))
     problem = Finding(
@@ -636,8 +642,9 @@ FEDORA = System(Family.FEDORA, "Fedora Linux 42", has_systemd=True)
 ARCH = System(Family.ARCH, "Arch Linux", has_systemd=True)
 SUSE = System(Family.SUSE, "openSUSE", has_systemd=True)
 MACOS = System(Family.MACOS, "darwin")
-WSL = replace(UBUNTU, is_wsl=True, has_systemd=False)
-ROOT = replace(DEBIAN, is_root=True, has_systemd=False)
+WSL = replace(UBUNTU, is_wsl=True, has_systemd=False, has_init_script=True)
+ROOT = replace(DEBIAN, is_root=True, has_systemd=False, has_init_script=True)
+BARE = replace(ROOT, has_init_script=False)
 
 
 @pytest.mark.parametrize(
@@ -669,15 +676,22 @@ ROOT = replace(DEBIAN, is_root=True, has_systemd=False)
         (
             System(Family.OTHER, "Plan 9"),
             "see https://docs.docker.com/engine/install/",
-            "sudo service docker start",
+            "sudo dockerd    (it stays in front; in the checkout: docker/setup.sh)",
+        ),
+        (
+            BARE,
+            "apt-get install -y docker.io && service docker start",
+            "dockerd    (it stays in front; in the checkout: docker/setup.sh)",
         ),
     ],
 )
 def test_docker_is_got_as_the_system_has_it(system: System, install: str, start: str) -> None:
     missing = with_docker(command=Unknown("no command"), **DEAD)
     assert found(replace(missing, system=system), PAIR, "docker-command").mend == install
-    stopped = with_docker(**DEAD)
-    assert found(replace(stopped, system=system), PAIR, "engine-answers").mend == start
+    stopped = found(replace(with_docker(**DEAD), system=system), PAIR, "engine-answers")
+    assert stopped.mend == start
+    by_itself = {each.removeprefix("sudo ") for each in (start,) if " start" in each}
+    assert set(map(str, stopped.remedies)) == by_itself
 
 
 @pytest.mark.parametrize(
