@@ -9,7 +9,7 @@ PLAYBOOK ?= playbooks/two-rank.yaml
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: help setup engine busybox browser screenshots demo test lint unit contract e2e reliability bench benchprobe benchreport fuzz diagnosis docs clean
+.PHONY: help setup engine busybox browser screenshots demo test lint unit contract e2e reliability bench benchprobe benchreport fuzz diagnosis docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,13 +73,17 @@ reliability: $(VENV)/.dev engine busybox ## kill it at every step, run it again;
 diagnosis: $(VENV)/.dev engine ## make every failing run and see that it is named; writes docs/diagnosis.md
 	@$(BIN)/python -m tests.diagnosis --out docs/diagnosis.md
 
+site: $(VENV)/.dev ## build the docs as a site into docs/_site, offline; warnings are errors
+	@$(BIN)/python -m sphinx --fail-on-warning --quiet --builder html docs docs/_site
+	@echo "site: docs/_site/index.html"
+
 docs: $(VENV)/.orchestrate ## regenerate what docs/ has from the models
 	@$(BIN)/python -m orchestrator.playbook.schema docs/
 	@$(BIN)/python -m orchestrator.report.result docs/
 	@$(BIN)/python -m orchestrator.doctor.document docs/
 
 clean: ## remove what the other targets made here; Docker images stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis docs/_site docs/cli.md
 
 $(VENV)/bin/python:
 	@docker/venv.sh $(VENV)
