@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.devices import refuse_collisions, with_gpus
+from orchestrator.devices import compute_modes, refuse_collisions, with_gpus
 from orchestrator.engines.base import Engine, InjectsDevices, Query
 from orchestrator.errors import NameTaken
 from orchestrator.events import Sink
@@ -95,9 +95,10 @@ def _look(
     observed = request.engine.observe(query_for(desired))
     if desired.gpus is None:
         return desired, observed, ()
-    others = _other_nodes(request.engine, desired.project)
-    offered = _offered(request.engine)
-    given = with_gpus(desired, _inventory(request), observed.nodes, others, offered)
+    others, gpus = _other_nodes(request.engine, desired.project), _inventory(request)
+    if desired.sidecar is not None:
+        observed = replace(observed, compute_modes=compute_modes(gpus))
+    given = with_gpus(desired, gpus, observed.nodes, others, _offered(request.engine))
     return given, observed, others
 
 
@@ -177,6 +178,7 @@ def query_for(desired: DesiredState) -> Query:
         network=network.name if network else None,
         network_is_external=bool(network and network.external),
         node_names=tuple(node.name for node in desired.nodes),
+        sidecar=desired.sidecar.name if desired.sidecar else None,
     )
 
 

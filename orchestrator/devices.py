@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.errors import GpuUnavailable
 from orchestrator.gpus.demand import GpuDemand
@@ -12,12 +12,14 @@ from orchestrator.gpus.names import cdi_name, is_cdi
 from orchestrator.playbook.models import Playbook
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.observed import ObservedNode
-from orchestrator.state.spec import UNLIMITED, NodeSpec, sorted_env
+from orchestrator.state.spec import UNLIMITED, NodeSpec, SidecarSpec, sorted_env
 from orchestrator.state.traits import EngineTraits
 
 if TYPE_CHECKING:
     from orchestrator.gpus.assignment import Uuids
     from orchestrator.gpus.inventory import Gpu
+
+Spec = TypeVar("Spec", NodeSpec, SidecarSpec)
 
 ENV_MODE = "ORCHESTRATE_GPU_MODE"
 ENV_GPUS = "ORCHESTRATE_GPUS"
@@ -25,7 +27,7 @@ ENV_GPUS = "ORCHESTRATE_GPUS"
 
 ENV_ORDER = "CUDA_DEVICE_ORDER"
 
-_AUTO = {"cpu": "gloo", "exclusive": "nccl", "shared": "gloo", "mig": "gloo"}
+_AUTO = {"cpu": "gloo", "exclusive": "nccl", "shared": "gloo", "mps": "gloo", "mig": "gloo"}
 
 
 def backend(playbook: Playbook) -> str:
@@ -96,7 +98,17 @@ def with_gpus(
     given = assign(demand, gpus, wanted, _taken(demand, others))
     give = _by_cdi if _uses_cdi(given, nodes, offered) else _by_uuid
     pairs = zip(desired.nodes, given, strict=True)
-    return replace(desired, nodes=tuple(give(node, uuids, demand) for node, uuids in pairs))
+    beside = desired.sidecar
+    return replace(
+        desired,
+        nodes=tuple(give(node, uuids, demand) for node, uuids in pairs),
+        sidecar=give(beside, given[0], demand) if beside else None,
+    )
+
+
+def compute_modes(gpus: Iterable[Gpu]) -> tuple[tuple[str, str], ...]:
+    """Who may use each GPU at a time, by UUID, in the words in which that is set."""
+    return tuple((gpu.uuid, gpu.compute_mode.upper()) for gpu in gpus)
 
 
 def refuse_collisions(
@@ -130,12 +142,13 @@ def _taken(demand: GpuDemand, others: Iterable[ObservedNode]) -> dict[str, str]:
     return {
         uuid: f"node {node.name}"
         for node in others
-        if node.is_active and (demand.is_alone or _mode(node) in _ALONE)
+        if node.is_active and (demand.mode in _ALONE or _mode(node) in _ALONE)
         for uuid in node.spec.gpu_uuids
     }
 
 
-_ALONE = ("exclusive", "mig")
+# A GPU that one project's MPS server holds is of no use to another's.
+_ALONE = ("exclusive", "mps", "mig")
 
 
 def _mode(node: ObservedNode) -> str:
@@ -154,12 +167,12 @@ def _uses_cdi(given: Sequence[Uuids], nodes: Sequence[ObservedNode], offered: Se
     return not asked or any(map(is_cdi, asked))
 
 
-def _by_uuid(node: NodeSpec, uuids: Uuids, demand: GpuDemand) -> NodeSpec:
+def _by_uuid(node: Spec, uuids: Uuids, demand: GpuDemand) -> Spec:
     own = {ENV_GPUS: ",".join(uuids), demand.variable: ",".join(uuids)}
     return replace(node, gpus=uuids, env=sorted_env(dict(node.env), own))
 
 
-def _by_cdi(node: NodeSpec, uuids: Uuids, _: GpuDemand) -> NodeSpec:
+def _by_cdi(node: Spec, uuids: Uuids, _: GpuDemand) -> Spec:
     """The engine injects them; NVIDIA's runtime, told that it has none to add, keeps out of it."""
     env = sorted_env(dict(node.env), {ENV_GPUS: ",".join(uuids)})
     return replace(node, gpus=tuple(map(cdi_name, uuids)), env=env)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.loglines import LogLine
 from orchestrator.plans.plan import Action, Plan
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.observed import ObservedNode, ObservedSidecar
 from orchestrator.state.usage import Usage
 
 if TYPE_CHECKING:  # destroy tells events too, and does without the playbook's models
@@ -134,6 +134,7 @@ class AttemptJudged:
     diagnosis: Diagnosis | None = None
     reference: Mapping[int, float] | None = None  # `{step: loss}` that losses were held against
     answers: tuple[Answer, ...] = ()  # what nodes answered at their ports, and when first
+    sidecar: ObservedSidecar | None = None  # what the nodes leaned on, as it was found last
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.archive import save_logs
+from orchestrator.engines.base import Query
 from orchestrator.events import (
     AttemptJudged,
     FailureDiagnosed,
@@ -86,6 +87,7 @@ def judged(judgement: Judgement) -> AttemptJudged:
         judgement.diagnosis,
         run.reference,
         run.facts.given_answers(),
+        run.sidecar,
     )
 
 
@@ -99,9 +101,8 @@ def _restart_gang(course: Course, restart: Restart) -> None:
         course.pause(delay_s)
     began_s = time.monotonic()
     identity = course.identity(restart.number)
-    plan = restart_plan(
-        watched.desired, watched.engine.observe_nodes(watched.desired.project), restart
-    )
+    observed = watched.engine.observe(Query(watched.desired.project))
+    plan = restart_plan(watched.desired, observed, restart)
     execute(plan, Execution(watched.engine, identity, watched.sink, grace_s=FAILED_GRACE_S))
     watched.sink(GangRestarted(restart, identity.run_id, time.monotonic() - began_s))
 

@@ -32,8 +32,8 @@ from orchestrator.kept.stamped import KeptNode
 from orchestrator.loglines import LogEnd
 from orchestrator.playbook.health import Check, HealthCheck
 from orchestrator.state.desired import DesiredState
-from orchestrator.state.observed import ObservedNode
-from orchestrator.state.spec import NodeSpec
+from orchestrator.state.observed import ObservedNode, ObservedSidecar
+from orchestrator.state.spec import NodeSpec, SidecarSpec
 from orchestrator.verify.answers import Answer
 from orchestrator.verify.checks import Run
 from orchestrator.verify.facts import RunFacts
@@ -58,6 +58,7 @@ class KeptRun:
     playbook: str = ""
     playbook_digest: str = ""
     gpus: GpuDemand | None = None
+    sidecar: SidecarSpec | None = None
 
     @property
     def desired(self) -> DesiredState:
@@ -70,6 +71,7 @@ class KeptRun:
             playbook=self.playbook,
             playbook_digest=self.playbook_digest,
             gpus=self.gpus,
+            sidecar=self.sidecar,
         )
 
 
@@ -84,6 +86,7 @@ class KeptVerdict:
     nodes: tuple[ObservedNode, ...]
     reference: dict[int, float] | None = None
     answers: tuple[Answer, ...] = ()
+    sidecar: ObservedSidecar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,8 @@ def recall(folder: Path, checks: tuple[Check, ...] | None = None) -> Recalled:
             for rank in cut
         ),
     )
-    run = Run(facts, nodes, now_s, verdict.reference if verdict else None)
+    reference, beside = (verdict.reference, verdict.sidecar) if verdict else (None, None)
+    run = Run(facts, nodes, now_s, reference, beside)
     return Recalled(folder, kept, judge(by, run), missing)
 
 

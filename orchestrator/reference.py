@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.playbook.health import Completed, Loss
 from orchestrator.playbook.loaded import LoadedPlaybook
-from orchestrator.playbook.models import Network, Playbook, Restarts
+from orchestrator.playbook.models import Gpu, Network, Playbook, Restarts
 from orchestrator.state.reference import MARK, reference_name
 
 MAX_PORT = 65535
@@ -41,12 +41,20 @@ def _alone(playbook: Playbook, loss: Loss) -> Playbook:
             "ranks": playbook.ranks.model_copy(update=single),
             "network": playbook.network if playbook.network.external else _own(playbook.network),
             "rendezvous": playbook.rendezvous.model_copy(update={"port": free}),
-            "gpu": playbook.gpu.model_copy(update={"per_node": None}),
+            "gpu": _alone_on_a_gpu(playbook.gpu),
             "health_checks": (Completed(within_s=loss.within_s),),
             "restarts": Restarts(),
             "on_failure": "stop",
         }
     )
+
+
+def _alone_on_a_gpu(gpu: Gpu) -> Gpu:
+    """A single process shares its GPU with nobody: it needs no daemon that would let it."""
+    if gpu.mode != "mps":
+        return gpu.model_copy(update={"per_node": None})
+    kept = {"mode": "shared", "devices": gpu.devices, "memlock_bytes": gpu.memlock_bytes}
+    return Gpu.model_construct(**{**Gpu().model_dump(), **kept})
 
 
 def _own(network: Network) -> Network:

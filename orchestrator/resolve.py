@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.devices import backend, gpu_demand, gpu_env, memlock_bytes
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.launcher import under_torchrun
+from orchestrator.mps import client_env, daemon_name, mps_daemon
 from orchestrator.playbook.health import ContainerHealth
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.models import Joined, PerNode, Playbook, Progress, Ranks, Resources
@@ -83,11 +84,13 @@ def resolve(
         )
         for node_rank in range(playbook.ranks.nodes)
     )
+    _refuse_two_users(loaded, nodes)
     return DesiredState(
         project=playbook.name,
         image=image,
         network=network,
-        nodes=nodes,
+        nodes=tuple(map(_beside_a_daemon, nodes)) if playbook.gpu.mode == "mps" else nodes,
+        sidecar=mps_daemon(playbook, traits, nodes),
         playbook=str(loaded.path),
         playbook_digest=loaded.digest,
         gpus=gpu_demand(playbook, traits),
@@ -131,12 +134,31 @@ def _refuse_what_is_missing(loaded: LoadedPlaybook, traits: EngineTraits) -> Non
             what = f"the {traits.name} engine runs no health commands"
             fix = "use --engine docker, or leave the check out"
             faults.append(_fault(loaded, f"health_checks[{index}].container", what, fix))
+    if loaded.playbook.gpu.mode == "mps":
+        what = f"the {traits.name} engine runs no MPS daemon beside its nodes"
+        fix = "use --engine docker, or mode: shared"
+        faults.append(_fault(loaded, "gpu.mode", what, fix))
     if loaded.playbook.security.profile == "strict":
         what = f"the {traits.name} engine cannot keep a node from anything"
         fix = "use --engine docker, or profile: default"
         faults.append(_fault(loaded, "security.profile", what, fix))
     if faults:
         raise InvalidPlaybook(faults)
+
+
+def _refuse_two_users(loaded: LoadedPlaybook, nodes: tuple[NodeSpec, ...]) -> None:
+    """An MPS server serves one user at a time: a node of another would wait for ever."""
+    users = sorted({node.user or "the image's own" for node in nodes})
+    if loaded.playbook.gpu.mode == "mps" and len(users) > 1:
+        what = f"MPS serves one user, and nodes would run as {' and '.join(users)}"
+        fix = "say who they all run as, such as 1000:1000"
+        raise InvalidPlaybook([_fault(loaded, "ranks.user", what, fix)])
+
+
+def _beside_a_daemon(node: NodeSpec) -> NodeSpec:
+    """The node in the IPC namespace of its daemon, whose /dev/shm it then has."""
+    project = node.name.rpartition("-node-")[0]
+    return replace(node, ipc=daemon_name(project), limits=replace(node.limits, shm_bytes=None))
 
 
 def _path_of_mounts(ranks: Ranks) -> str:
@@ -283,6 +305,7 @@ def _rendezvous_env(playbook: Playbook, traits: EngineTraits, node_rank: int) ->
         "ORCHESTRATE_BACKEND": backend(playbook),
         "ORCHESTRATE_RENDEZVOUS_TIMEOUT_S": f"{rendezvous.timeout_s:g}",
         **gpu_env(playbook, traits),
+        **client_env(playbook),
     }
     if ranks.nproc_per_node == 1:  # else torchrun gives each process its own
         env |= {"RANK": str(node_rank), "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.plans.drift import Drift
 from orchestrator.plans.plan import Plan, RemoveNode, StartNode
+from orchestrator.plans.sidecars import replace_sidecar
 from orchestrator.state.desired import DesiredState
-from orchestrator.state.observed import COMMAND_CODES, ObservedNode
+from orchestrator.state.observed import COMMAND_CODES, ObservedState
 from orchestrator.verify.checks import Run
+from orchestrator.verify.checks.beside import loss_of_sidecar
 from orchestrator.verify.diagnose import Diagnosis
 from orchestrator.verify.results import CheckResult, Status
 
@@ -64,14 +67,24 @@ def _is_worth_one(results: Sequence[CheckResult], run: Run) -> bool:
     failed = {each.name for each in results if each.status is Status.FAILED}
     no_command = any(node.exit_code in COMMAND_CODES for node in run.nodes)
     # Without any node, somebody has taken the run away: that is no failure of it.
-    return bool(failed & WORTH_A_RESTART) and not no_command and bool(run.nodes)
+    may_help = bool(failed & WORTH_A_RESTART) or loss_of_sidecar(run) is not None
+    return may_help and not no_command and bool(run.nodes)
 
 
-def restart_plan(desired: DesiredState, nodes: Sequence[ObservedNode], restart: Restart) -> Plan:
-    """Remove what is left of the gang and start it whole; image and network stay."""
+def restart_plan(desired: DesiredState, observed: ObservedState, restart: Restart) -> Plan:
+    """Remove what is left of the gang and start it whole; image and network stay.
+
+    A sidecar goes with its gang: it may be what failed, and its successor owes nothing to it.
+    """
     cause = f"restart {restart.number} of {restart.limit}: {restart.cause}"
+    modes = dict(observed.compute_modes)
+    beside = replace_sidecar(desired.sidecar, observed.sidecars, modes, Drift(cause))
     return Plan(
         project=desired.project,
-        remove_nodes=tuple(RemoveNode(node, cause) for node in nodes),
+        remove_nodes=tuple(RemoveNode(node, cause) for node in observed.nodes),
+        restore_modes=beside.restore_modes,
+        remove_sidecars=beside.remove,
+        start_sidecar=beside.start,
+        set_modes=beside.set_modes,
         start_nodes=tuple(StartNode(node, cause) for node in desired.nodes),
     )

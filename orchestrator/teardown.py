@@ -123,8 +123,9 @@ def left_in_place(engine: Engine, project: str) -> str:
     except OrchestrateError as exc:
         return f"what was created stays; it could not be looked at ({exc.what})"
     nets = [net.name for each in found for net in each.networks if net.project == each.project]
+    beside = [sidecar.name for each in found for sidecar in each.sidecars]
     nodes = [node.name for each in found for node in each.nodes]
-    kinds = (("network", nets), ("node", nodes))
+    kinds = (("network", nets), ("sidecar", beside), ("node", nodes))
     named = [f"{kind}{'s'[: len(names) > 1]} {', '.join(names)}" for kind, names in kinds if names]
     if not named:
         return f"nothing of {project} is in place"

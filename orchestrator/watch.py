@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from orchestrator.asking import ask_once, ask_until_answered
+from orchestrator.beside import sidecar_for
 from orchestrator.engines.base import Engine, UsageSource
 from orchestrator.events import (
     AttemptBegan,
@@ -32,7 +33,7 @@ from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.playbook.models import Check, Training
 from orchestrator.sampling import sample_until_stopped
 from orchestrator.state.desired import DesiredState
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.observed import ObservedNode, ObservedSidecar
 from orchestrator.state.usage import Usage
 from orchestrator.verify.answers import Answer, asks_nodes, questions
 from orchestrator.verify.checks import CheckResult, Run, Status, evaluate
@@ -145,7 +146,8 @@ def judge_kept_logs(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgem
             facts.add_answer(answer)
     if not any(node.is_active for node in nodes):
         facts.finish()
-    return judge(watched.checks, Run(facts, nodes, watched.clock(), watched.reference))
+    beside = sidecar_for(watched.engine, watched.desired)
+    return judge(watched.checks, Run(facts, nodes, watched.clock(), watched.reference, beside))
 
 
 def judge(checks: Sequence[Check], run: Run) -> Judgement:
@@ -159,7 +161,8 @@ def watch(watched: Watched, nodes: tuple[ObservedNode, ...]) -> Judgement:
     Returns when every check holds, or as soon as one fails; it waits for nothing else.
     """
     watched.sink(AttemptBegan(nodes))
-    watcher = _Watcher(watched, nodes, _facts(watched, nodes))
+    beside = sidecar_for(watched.engine, watched.desired)
+    watcher = _Watcher(watched, nodes, _facts(watched, nodes), beside)
     with (
         _reading(watched.engine, nodes) as arrivals,
         _asking(watched, nodes, arrivals),
@@ -261,6 +264,7 @@ class _Watcher:
     watched: Watched
     nodes: tuple[ObservedNode, ...]
     facts: RunFacts
+    sidecar: ObservedSidecar | None
     _asked_at_s: float = field(default=0.0)
     _shown: dict[str, Status] = field(default_factory=dict)
     _ended: set[int] = field(default_factory=set)
@@ -270,16 +274,17 @@ class _Watcher:
     def run_until_settled(self, arrivals: Arrivals) -> Judgement:
         """Take what comes and judge it, until nothing is pending or something failed."""
         settled_since_s: float | None = None
-        self._asked_at_s = self._began_at_s = self._told_at_s = self.watched.clock()
+        watched = self.watched
+        self._asked_at_s = self._began_at_s = self._told_at_s = watched.clock()
         self._tell_of_endings()
         while True:
             hint = self._take(arrivals)
             self._refresh(at_once=hint)
-            run = Run(self.facts, self.nodes, self.watched.clock(), self.watched.reference)
-            results = evaluate(self.watched.checks, run)
+            run = Run(self.facts, self.nodes, watched.clock(), watched.reference, self.sidecar)
+            results = evaluate(watched.checks, run)
             self._tell_of_checks(result for result in results if result.status is Status.OK)
-            if self.watched.on_look is not None:
-                self.watched.on_look(Look(run, self.watched.checks, results))
+            if watched.on_look is not None:
+                watched.on_look(Look(run, watched.checks, results))
             if self._goes_on() or not _is_settled(results):
                 settled_since_s = None
                 self._tell_of_waiting(results, run.now_s)
@@ -321,6 +326,7 @@ class _Watcher:
         if at_once or now_s - self._asked_at_s >= POLL_S:
             self._asked_at_s = now_s
             self.nodes = self.watched.engine.observe_nodes(self.watched.desired.project)
+            self.sidecar = sidecar_for(self.watched.engine, self.watched.desired)
             self._tell_of_endings()
 
     def _goes_on(self) -> bool:

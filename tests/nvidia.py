@@ -121,3 +121,37 @@ def mig_xml() -> str:
         f'<gpu id="00000000:0F:00.0">\n<uuid>{UUIDS[1]}</uuid>\n'
         "<mig_devices>\nNone\n</mig_devices>\n</gpu>\n</nvidia_smi_log>\n"
     )
+
+
+def put_settable_gpu(folder: Path) -> Path:
+    """Put an `nvidia-smi` for a machine with one GPU whose compute mode can be set, into a folder.
+
+    What is set is a line of `calls` there. With a file `forbidden` it refuses, as for whoever is
+    not root; with a file `slow` it does not end once the mode is set.
+    """
+    folder.mkdir(exist_ok=True)
+    (folder / "mode").write_text("Default\n")
+    (folder / "calls").touch()
+    row = f"0, {UUIDS[0]}, {NAME}, 40960, $(cat mode), Disabled, {DRIVER}"
+    script = folder / "nvidia-smi"
+    script.write_text(
+        "#!/bin/sh\n"
+        f"cd {shlex.quote(str(folder))}\n"
+        'case "$*" in\n'
+        f'"{_ANSWERS["query"]}") echo "{row}" ;;\n'
+        f'"-i {UUIDS[0]} --query-gpu=compute_mode --format=csv,noheader") cat mode ;;\n'
+        f'"-i {UUIDS[0]} -c "*)\n'
+        "  if [ -e forbidden ]; then\n"
+        "    echo 'Unable to set the compute mode for GPU 00000000:00:1E.0: Insufficient"
+        " Permissions'\n"
+        "    echo 'Terminating early due to previous errors.'; exit 4\n"
+        "  fi\n"
+        '  echo "$4" >> calls\n'
+        '  case "$4" in EXCLUSIVE_PROCESS) echo Exclusive_Process ;; *) echo Default ;;'
+        " esac > mode\n"
+        "  while [ -e slow ]; do sleep 0.1; done ;;\n"
+        '*) echo "Invalid combination of input arguments: $*"; exit 2 ;;\n'
+        "esac\n"
+    )
+    script.chmod(0o755)
+    return folder

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.beside import sidecars_of
 from orchestrator.choose import EngineName, engines_for, state_folder
 from orchestrator.display.console import Console, print_json
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, Interrupted, NoSuchProject
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.observed import ObservedContainer, ObservedNode, ObservedSidecar
 from orchestrator.teardown import (
     Destroyed,
     Placed,
@@ -59,14 +60,19 @@ def _show_project(console: Console, placed: Placed) -> dict[str, Any]:
     if not summary.is_mine:
         return _show_other(console, placed)
     nodes = placed.engine.observe_nodes(summary.name)
+    beside = sidecars_of(placed.engine, summary.name)
     console.heading(f"{placed}  {summary.playbook}")
     console.show_lines(f"  {node.name}  {_state_words(node)}" for node in nodes)
+    console.show_lines(
+        f"  {each.name}  {_state_words(each)}  ({each.spec.title})" for each in beside
+    )
     return {
         "name": summary.name,
         "engine": placed.engine.traits.name,
         "playbook": summary.playbook,
         "owner": None,
         "nodes": [_node_document(node) for node in nodes],
+        "sidecars": [_sidecar_document(each) for each in beside],
     }
 
 
@@ -82,10 +88,11 @@ def _show_other(console: Console, placed: Placed) -> dict[str, Any]:
         "playbook": summary.playbook,
         "owner": owner,
         "nodes": [{"name": name} for name in summary.node_names],
+        "sidecars": [],
     }
 
 
-def _state_words(node: ObservedNode) -> str:
+def _state_words(node: ObservedContainer) -> str:
     if node.is_active and node.started_at_s is not None:
         return f"{node.status.value} for {max(time.time() - node.started_at_s, 0):.0f} s"
     return node.ending if node.exit_code is not None else node.status.value
@@ -102,6 +109,21 @@ def _node_document(node: ObservedNode) -> dict[str, Any]:
         "started_at_s": node.started_at_s,
         "finished_at_s": node.finished_at_s,
         "id": node.id,
+    }
+
+
+def _sidecar_document(sidecar: ObservedSidecar) -> dict[str, Any]:
+    return {
+        "name": sidecar.name,
+        "role": sidecar.spec.role,
+        "gpus": list(sidecar.spec.gpus),
+        "status": sidecar.status.value,
+        "health": sidecar.health.status if sidecar.health else None,
+        "exit_code": sidecar.exit_code,
+        "run_id": sidecar.run_id,
+        "started_at_s": sidecar.started_at_s,
+        "finished_at_s": sidecar.finished_at_s,
+        "id": sidecar.id,
     }
 
 

@@ -13,9 +13,6 @@ import subprocess
 from orchestrator.errors import GpuUnavailable
 
 DEADLINE_S = 30.0
-EXCLUSIVE_PROCESS = "EXCLUSIVE_PROCESS"
-"""One process at a time, which the MPS server then is."""
-
 _GONE = {6, 9, 12, 15, 127}
 """What it ends with where there is no such GPU, no driver, no library of it, a GPU that fell off
 its bus, or no nvidia-smi (its manual, RETURN VALUE)."""

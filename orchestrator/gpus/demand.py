@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Sharing = Literal["exclusive", "shared", "mig"]
+Sharing = Literal["exclusive", "shared", "mps", "mig"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +13,9 @@ class GpuDemand:
     """GPUs that every node is to get; which ones is decided when the machine's are known.
 
     Attributes:
-        mode: `exclusive`: no two nodes have one in common; `shared`: all have the same one;
-            `mig`: each has a slice of one for itself.
-        per_node: how many each node gets; 1 in modes shared and mig.
+        mode: `exclusive`: no two nodes have one in common; `shared`, `mps`: all have the same
+            one; `mig`: each has a slice of one for itself.
+        per_node: how many each node gets; 1 in modes shared, mps and mig.
         devices: the only ones to choose from, by index or UUID; empty: all there are. In mode
             mig a GPU stands for all its slices.
         variable: the environment variable by which a node sees its GPUs and no others.
@@ -29,4 +29,4 @@ class GpuDemand:
     @property
     def is_alone(self) -> bool:
         """True when what one node gets is for it alone."""
-        return self.mode != "shared"
+        return self.mode not in {"shared", "mps"}

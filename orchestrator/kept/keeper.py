@@ -171,6 +171,7 @@ class RunKeeper:
             "nodes": document(event.nodes),
             "reference": document(event.reference),
             "answers": document(event.answers),
+            "sidecar": document(event.sidecar),
         }
         self._write_verdict()
 
@@ -203,4 +204,5 @@ def _run_document(identity: RunIdentity, asked: Asked, now_s: float) -> dict[str
         "health_checks": document(asked.health_checks),
         "gpus": document(desired.gpus),
         "nodes": document(desired.nodes),
+        "sidecar": document(desired.sidecar),
     }

@@ -74,8 +74,9 @@ def planned_objects(plan: Plan) -> tuple[PlannedObject, ...]:
         *(each for _, each in kept if each.kind == "image"),
         *(each for _, each in kept if each.kind == "network"),
         *_networks(plan),
-        *(each for rank, each in kept if rank is None and each.kind not in _EARLIER),
+        *(each for rank, each in kept if rank is None and each.kind not in _PLACED),
         *_sidecars(plan),
+        *(each for _, each in kept if each.kind == "gpu"),
         *_gpus(plan),
         *(
             each
@@ -84,7 +85,8 @@ def planned_objects(plan: Plan) -> tuple[PlannedObject, ...]:
     )
 
 
-_EARLIER: Final = ("image", "network")
+_PLACED: Final = ("image", "network", "gpu")
+"""What has a place of its own among objects; what else is kept is a sidecar or a node."""
 
 
 def counts(objects: Iterable[PlannedObject]) -> dict[Change, int]:

@@ -94,7 +94,8 @@ def sidecar_drift(wanted: SidecarSpec | None, observed: ObservedState) -> Drift:
     if wanted is None:
         return Drift("not in the playbook") if found else Drift()
     if len(found) != 1:
-        return Drift("is there twice" if found else "not there yet")
+        missing = "is gone" if observed.nodes else "not there yet"
+        return Drift("is there twice" if found else missing)
     around = Surroundings.of(observed, frozenset())
     # A job that has ended needs it no more: a daemon that ended later is no drift.
     is_needed = not all(node.has_finished_well for node in observed.nodes)

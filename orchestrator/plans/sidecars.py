@@ -42,13 +42,13 @@ def replace_sidecar(
         modes: the compute modes of this machine's GPUs by UUID, as far as they are known.
         drift: why.
     """
-    restores = _restores(found, drift.why or "its sidecar is replaced")
+    restores = _restores(found, "put back as its sidecar goes")
     remove = tuple(RemoveSidecar(each, drift.why, drift.changes) for each in found)
     if wanted is None:
         return SidecarSteps(restores, remove)
     # What the GPUs will be set to by the time that the new one comes.
     before = {**modes, **{each.uuid: each.mode for each in restores}}
-    changed = wanted.gpus if wanted.compute_mode else ()
+    changed = wanted.gpu_uuids if wanted.compute_mode else ()
     remembered = tuple((uuid, before[uuid]) for uuid in changed if uuid in before)
     start = StartSidecar(wanted, drift.why, drift.changes, remembered)
     changes = _set_modes(wanted, before)
@@ -83,7 +83,7 @@ def _set_modes(wanted: SidecarSpec, found: Mapping[str, str]) -> tuple[SetComput
     mode = wanted.compute_mode
     return tuple(
         _setting(uuid, found.get(uuid), mode, "gpu.set_compute_mode: true")
-        for uuid in wanted.gpus
+        for uuid in wanted.gpu_uuids
         if mode is not None and found.get(uuid) != mode
     )
 
@@ -95,7 +95,7 @@ def _unchanged_gpus(
     touched = {each.uuid for each in changed}
     return tuple(
         Unchanged(f"gpu {uuid}", _said_of(found[uuid], wanted))
-        for uuid in wanted.gpus
+        for uuid in wanted.gpu_uuids
         if uuid in found and uuid not in touched
     )
 
@@ -104,8 +104,8 @@ def _said_of(mode: str, wanted: SidecarSpec) -> str:
     if mode == "EXCLUSIVE_PROCESS":
         return f"compute mode {mode}: who does not reach the {wanted.title} cannot use it"
     return (
-        f"compute mode {mode}: whatever does not reach the {wanted.title} runs without it;"
-        " gpu.set_compute_mode: true would keep that out"
+        f"compute mode {mode}: what does not reach the {wanted.title} runs without it;"
+        " gpu.set_compute_mode would keep that out"
     )
 
 

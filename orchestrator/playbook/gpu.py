@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from orchestrator.playbook.language import Section, size_bytes
+from orchestrator.playbook.language import IMAGE_PATTERN, Section, Size, size_bytes
 from orchestrator.playbook.units import MAX_SIZE_BYTES, SIZE_PATTERN
 
 UUID_PATTERN = r"^(GPU|MIG)-[0-9A-Za-z-]{1,64}$"
@@ -62,19 +62,21 @@ Lockable = Annotated[
 class Gpu(Section):
     """How nodes share the machine's GPUs; docs/gpu.md says which mode serves which purpose."""
 
-    mode: Literal["cpu", "exclusive", "shared", "mig"] = Field(
+    mode: Literal["cpu", "exclusive", "shared", "mps", "mig"] = Field(
         default="cpu",
         description="`cpu`: nodes see no GPU. `exclusive`: each node has GPUs of its own, and "
-        "the backend is nccl. `shared`: all nodes use the same GPU in turns, and the backend is "
-        "gloo. `mig`: each node has a MIG slice of its own, and the backend is gloo.",
+        "the backend is nccl. In all other modes the backend is gloo. `shared`: all nodes use the "
+        "same GPU in turns. `mps`: all nodes use the same GPU at once, through an MPS daemon that "
+        "is kept beside them. `mig`: each node has a MIG slice of its own.",
         examples=["exclusive"],
     )
     devices: tuple[Device, ...] = Field(
         default=(),
         max_length=1024,
         description="The GPUs to choose from, by index or UUID as `nvidia-smi -L` lists them; "
-        "one only in mode `shared`. In mode `mig` also slices by UUID, and a GPU stands for all "
-        "its slices. Left out: all that this machine has, in mode `shared` its first GPU.",
+        "one only in modes `shared` and `mps`. In mode `mig` also slices by UUID, and a GPU stands "
+        "for all its slices. Left out: all that this machine has, in modes `shared` and `mps` its "
+        "first GPU.",
         examples=[[0, 1], ["GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"]],
     )
     per_node: int | None = Field(
@@ -88,10 +90,42 @@ class Gpu(Section):
         default=None,
         gt=0,
         le=1,
-        description="The part of the GPU's memory that each rank may use in mode `shared`. "
-        "Ranks are told it (ORCHESTRATE_GPU_MEMORY_FRACTION): the trainer keeps to it, an "
+        description="The part of the GPU's memory that each rank may use in modes `shared` and "
+        "`mps`. Ranks are told it (ORCHESTRATE_GPU_MEMORY_FRACTION): the trainer keeps to it, an "
         "unmodified script does not.",
         examples=[0.5],
+    )
+    thread_percentage: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="The part of the GPU's multiprocessors that each rank may use in mode `mps`, "
+        "in percent. It is a ceiling and no reservation. Default: 100 shared out evenly among the "
+        "ranks.",
+        examples=[50],
+    )
+    pinned_memory_bytes: Size | None = Field(
+        default=None,
+        ge=1024**2,
+        validation_alias="pinned_memory",
+        description="How much of the GPU's memory each rank may allocate in mode `mps`; the MPS "
+        "server refuses more, whatever the script does. Left out: as much as there is.",
+        examples=["8GiB"],
+    )
+    set_compute_mode: bool = Field(
+        default=False,
+        description="Whether the GPU may be set to EXCLUSIVE_PROCESS in mode `mps`, so that what "
+        "does not reach the MPS daemon fails rather than runs without it. That changes the "
+        "machine, for everybody, and takes root; `destroy` puts it back.",
+        examples=[True],
+    )
+    daemon_image: str | None = Field(
+        default=None,
+        pattern=IMAGE_PATTERN,
+        max_length=512,
+        description="Image of the MPS daemon in mode `mps`; it must be here already. Left out: "
+        "that of the nodes. NVIDIA's toolkit mounts the daemon's program into either.",
+        examples=["ubuntu:24.04"],
     )
     memlock_bytes: Lockable | None = Field(
         default=None,
@@ -103,7 +137,7 @@ class Gpu(Section):
     )
     allow_unsupported: bool = Field(
         default=False,
-        description="Whether `rendezvous.backend: nccl` is accepted in modes `shared` and "
+        description="Whether `rendezvous.backend: nccl` is accepted in modes `shared`, `mps` and "
         "`mig`, which NCCL's makers do not support: it may hang.",
         examples=[True],
     )

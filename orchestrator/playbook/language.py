@@ -113,6 +113,14 @@ Duration = Annotated[
 ]
 """Seconds inside; `60s`, `5m`, `1h`, `500ms`, `1m30s` in YAML. At most 30 days."""
 
+# The grammar of image references (distribution/reference), digests limited to sha256. It also
+# keeps a tag from being read as an option of the engine's command line.
+IMAGE_PATTERN = (
+    r"^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?/)?"
+    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$"
+)
+
 Size = Annotated[
     int,
     BeforeValidator(size_bytes),

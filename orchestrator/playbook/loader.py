@@ -18,9 +18,11 @@ from orchestrator.playbook.given import (
     read_given,
     variables_in,
 )
+from orchestrator.playbook.health import Mps
 from orchestrator.playbook.include import Reading, read_playbook
 from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.playbook.merge import without
+from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.preamble import VARS
 from orchestrator.playbook.relocate import relocated
 from orchestrator.playbook.render import Renderer
@@ -75,7 +77,16 @@ def load_text(text: bytes, *, name: str, folder: Path, given: Given = NOTHING) -
 
         faults = placed(reading.complaints, Papers(root, reading.sources, secret))
         raise InvalidPlaybook([*faults, *reading.faults])
-    return LoadedPlaybook(playbook, path, _digest(reading, renderer.scope), home, secret)
+    checked = _with_implied_checks(playbook)
+    return LoadedPlaybook(checked, path, _digest(reading, renderer.scope), home, secret)
+
+
+def _with_implied_checks(playbook: Playbook) -> Playbook:
+    """Without its daemon MPS is nothing that anybody would notice: it is checked, asked or not."""
+    checks = playbook.health_checks
+    if playbook.gpu.mode != "mps" or any(isinstance(check, Mps) for check in checks):
+        return playbook
+    return playbook.model_copy(update={"health_checks": (Mps(), *checks)})
 
 
 def _without_links(folder: Path, name: str) -> Path:

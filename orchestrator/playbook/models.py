@@ -2,8 +2,8 @@
 
 Field names are the keys of the YAML, but for durations and sizes, whose attributes carry their
 unit: `within` -> `within_s`, `every` -> `every_s`, `delay` -> `delay_s`, `timeout` -> `timeout_s`,
-`memory` -> `memory_bytes`, `shm_size` -> `shm_bytes`, `tmp_size` -> `tmp_bytes`. Seconds are
-floats, bytes are ints.
+`memory` -> `memory_bytes`, `shm_size` -> `shm_bytes`, `tmp_size` -> `tmp_bytes`,
+`pinned_memory` -> `pinned_memory_bytes`. Seconds are floats, bytes are ints.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from orchestrator.playbook.health import (
     Progress,
     Training,
 )
-from orchestrator.playbook.language import Duration, LocalPath, Section, Switch, Version
+from orchestrator.playbook.language import (
+    IMAGE_PATTERN,
+    Duration,
+    LocalPath,
+    Section,
+    Switch,
+    Version,
+)
 from orchestrator.playbook.ranks import MAX_NODES, Mount, PerNode, Ranks, Resources
 from orchestrator.playbook.security import Security
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,39}$"
 NETWORK_NAME_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$"
-# The grammar of image references (distribution/reference), digests limited to sha256. It also
-# keeps a tag from being read as an option of the engine's command line.
-IMAGE_PATTERN = (
-    r"^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?/)?"
-    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
-    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$"
-)
 
 
 class Build(Section):

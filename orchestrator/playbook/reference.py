@@ -42,7 +42,7 @@ ranks:
 
 rendezvous: {backend: auto, port: 29500, timeout: 60s}
 
-gpu: {mode: cpu}                   # cpu | exclusive | shared | mig: see gpu.md
+gpu: {mode: cpu}                   # cpu | exclusive | shared | mps | mig: see gpu.md
 
 security: {profile: default}       # or strict: read-only root, no root user, pinned image
 

@@ -31,15 +31,13 @@ Words: TypeAlias = tuple[str, str]
 
 # What the language will have and this release has not: told apart from what is a mistake.
 _PLANNED_KEYS = frozenset((("faults",),))
-_PLANNED_VALUES: dict[Loc, tuple[str, ...]] = {
-    ("gpu", "mode"): ("mps",),
-}
 _GRAMMARS: dict[Loc, Words] = {
     ("name",): (
         "a name",
         "use lower-case letters, digits and -, at most 40, the first one not -",
     ),
     ("image", "tag"): ("the name of an image", "write it like qwen-fsdp:local"),
+    ("gpu", "daemon_image"): ("the name of an image", "write it like ubuntu:24.04"),
     ("ranks", "secrets", "name"): (
         "the name of a secret",
         "use letters, digits, _ . and -, at most 63, the first one not . or -",
@@ -172,8 +170,6 @@ def _field(loc: Loc) -> FieldInfo:
 def _choice(finding: Finding) -> Words:
     choices = [str(choice) for choice in get_args(_field(finding.loc).annotation)]
     text = finding.node.text if isinstance(finding.node, Scalar) else ""
-    if text in _PLANNED_VALUES.get(finding.loc, ()):
-        return f"{text} is planned, not in this release", f"write {choices[0]}"
     guess = nearest(text, choices)
     fix = f"did you mean {guess}?" if guess else f"write {' or '.join(choices)}"
     return f"expected {' or '.join(choices)}, found {found(finding.node)}", fix
@@ -205,7 +201,7 @@ def _limit(finding: Finding) -> Words:
         return what, "use 1024 to 65535"
     shown = (
         format_size(bound)
-        if finding.loc[-1] in ("memory", "shm_size", "tmp_size")
+        if finding.loc[-1] in ("memory", "shm_size", "tmp_size", "pinned_memory")
         else f"{bound:g}"
     )
     return f"{found(finding.node)} is {words[0]} {shown}", f"use {words[1]} {shown}"

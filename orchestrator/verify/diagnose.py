@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from orchestrator.records import TorchImported
+from orchestrator.verify.checks.beside import SidecarLoss, loss_of_sidecar
 from orchestrator.verify.checks.run import Run
 from orchestrator.verify.endings import suspects_of_nodes
 from orchestrator.verify.hangs import OF_STANDSTILL, left_early, suspects_of_a_hang
@@ -40,7 +41,7 @@ class Diagnosis:
     Attributes:
         cause: the id of a signature, or a word for what no text says, or `check-NAME`.
         node_rank: whose node it is; None where a check blames the run as a whole.
-        node: the node's name; empty for the run as a whole.
+        node: the node's name, or what a sidecar is called; empty for the run as a whole.
         rank: the rank; None where a node of several gave no hint which.
         also: further ranks that met the very same.
         what: what happened, after "rank 1 ".
@@ -70,7 +71,7 @@ class Diagnosis:
     def who(self) -> str:
         """The rank and its node, or the ranks."""
         if self.node_rank is None:
-            return "the run"
+            return self.node or "the run"
         if self.rank is None:
             return f"node {self.node_rank} ({self.node})"
         if not self.also:
@@ -107,6 +108,9 @@ def diagnose(results: Sequence[CheckResult], run: Run) -> Diagnosis | None:
         return None
     of_processes = any(each.name in {"alive", *OF_STANDSTILL} for each in failed)
     suspects = sorted(_suspects(run), key=_order) if of_processes else ()
+    loss = loss_of_sidecar(run)
+    if loss is not None and not any(_came_before(each, loss) for each in suspects):
+        return _of_sidecar(loss, suspects)
     if not suspects:
         return _of_check(failed, run)
     return _of_suspects(suspects, run)
@@ -149,6 +153,29 @@ def _of_suspects(suspects: Sequence[Suspect], run: Run) -> Diagnosis:
         first.weight,
         tuple(sorted(evidence, key=lambda line: line.at_s))[:MAX_EVIDENCE],
         _consequences(first, rest),
+    )
+
+
+def _came_before(suspect: Suspect, loss: SidecarLoss) -> bool:
+    """True for what a lost sidecar cannot have brought about."""
+    return suspect.weight is Weight.PRIMARY and suspect.at_s < loss.at_s - SAME_MOMENT_S
+
+
+def _of_sidecar(loss: SidecarLoss, suspects: Sequence[Suspect]) -> Diagnosis:
+    """What every rank leans on was lost: what they met then, they met because of that."""
+    first = Suspect("sidecar-lost", Weight.PRIMARY, loss.at_s, -1, None, loss.found)
+    return Diagnosis(
+        first.id,
+        None,
+        loss.who,
+        None,
+        (),
+        loss.found,
+        "the ranks cannot use their GPU without it",
+        "apply again: it replaces the daemon and the gang; its own log is kept beside theirs",
+        loss.at_s,
+        Weight.PRIMARY,
+        consequences=_consequences(first, suspects),
     )
 
 

@@ -92,7 +92,8 @@ def docker(host: str, *args: str, given: bytes | None = None) -> str:
 
 
 def _argv(dockerd: str, folder: Path, host: str) -> list[str]:
-    name = folder.name
+    # containerd takes no name with two signs in a row, and a random one may begin with `_`.
+    name = folder.name.replace("_", "x")
     return [
         "unshare",
         "--net",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from orchestrator.plans.document import plan_text
 from orchestrator.plans.plan import (
@@ -14,18 +15,33 @@ from orchestrator.plans.plan import (
     PullImage,
     RemoveNetwork,
     RemoveNode,
+    RemoveSidecar,
+    SetComputeMode,
     StartNode,
+    StartSidecar,
 )
 from orchestrator.state.desired import DesiredState, ImageSpec, NetworkSpec
 from orchestrator.state.observed import (
     ForeignObject,
+    NodeHealth,
     NodeStatus,
     ObservedImage,
     ObservedNetwork,
     ObservedNode,
+    ObservedSidecar,
     ObservedState,
 )
-from orchestrator.state.spec import Limits, NodeSpec, sorted_env, spec_hash
+from orchestrator.state.spec import (
+    NO_NETWORK,
+    SHAREABLE,
+    ContainerSpec,
+    HealthCommand,
+    Limits,
+    NodeSpec,
+    SidecarSpec,
+    sorted_env,
+    spec_hash,
+)
 
 PROJECT = "pair"
 IN_PLACE = frozenset({"name", "status", "resources.cpus", "resources.memory", "resources.pids"})
@@ -69,6 +85,32 @@ def on_every_node(desired: DesiredState, **changes: object) -> DesiredState:
     return replace(desired, nodes=nodes)
 
 
+GPU = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
+
+
+def sidecar_spec(*, compute_mode: str | None = None) -> SidecarSpec:
+    """The MPS daemon of `PROJECT`, on `GPU`."""
+    return SidecarSpec(
+        role="mps",
+        name=f"{PROJECT}-mps",
+        command=("nvidia-cuda-mps-control", "-f"),
+        image="app:1",
+        env=(("CUDA_MPS_PIPE_DIRECTORY", "/dev/shm/nvidia-mps"),),
+        limits=Limits(shm_bytes=2**29),
+        network=NO_NETWORK,
+        gpus=(GPU,),
+        health=HealthCommand("echo ps | nvidia-cuda-mps-control"),
+        ipc=SHAREABLE,
+        compute_mode=compute_mode,
+    )
+
+
+def with_sidecar(desired: DesiredState, *, compute_mode: str | None = None) -> DesiredState:
+    """The same state with nodes that lean on a sidecar."""
+    sidecar = sidecar_spec(compute_mode=compute_mode)
+    return replace(on_every_node(desired, ipc=sidecar.name, gpus=(GPU,)), sidecar=sidecar)
+
+
 @dataclass
 class World:
     """All objects of one engine, ours or not. It refuses what a real engine would refuse.
@@ -81,6 +123,8 @@ class World:
     nodes: dict[str, ObservedNode] = field(default_factory=dict)
     strangers: list[ForeignObject] = field(default_factory=list)
     lookalikes: list[ForeignObject] = field(default_factory=list)
+    sidecars: dict[str, ObservedSidecar] = field(default_factory=dict)
+    compute_modes: dict[str, str] = field(default_factory=dict)
     num_made: int = 0
     num_runs: int = 0
 
@@ -104,6 +148,8 @@ class World:
             nodes=tuple(sorted(self.nodes.values(), key=lambda node: (node.node_rank, node.id))),
             foreign=(*(each for each in self.strangers if each.name in names), *clashes),
             lookalikes=tuple(self.lookalikes),
+            sidecars=tuple(self.sidecars.values()),
+            compute_modes=tuple(self.compute_modes.items()),
         )
 
     def carry_out(self, plan: Plan) -> None:
@@ -124,6 +170,17 @@ class World:
                     self.start(spec)
                 case ChangeNode(node, wanted):
                     self.make_as(node.id, wanted)
+                case _:
+                    self._carry_out_beside(action)
+
+    def _carry_out_beside(self, action: object) -> None:
+        match action:
+            case RemoveSidecar(sidecar):
+                self.remove_sidecar(sidecar)
+            case StartSidecar(sidecar=sidecar, restores=restores):
+                self.start_sidecar(sidecar, f"run-{self.num_runs}", restores)
+            case SetComputeMode(uuid, mode):
+                self.compute_modes[uuid] = mode
 
     def add_image(self, tag: str, *, build_inputs: str | None = None) -> None:
         """Have a new image under a tag, with defaults that containers inherit."""
@@ -144,6 +201,8 @@ class World:
         networks = [net.id for net in self.networks.values() if net.name == spec.network]
         assert len(networks) == (1 if spec.network else 0), "network missing or ambiguous"
         image = self.images[spec.image] if spec.image else None
+        beside = {sidecar.name for sidecar in self.sidecars.values()}
+        assert spec.ipc in {None, *beside}, "there is no such IPC namespace"
         node = ObservedNode(
             id=self._next_id(),
             spec=_with_image(spec, image),
@@ -155,6 +214,38 @@ class World:
             network_id=networks[0] if networks else None,
         )
         self.nodes[node.id] = node
+
+    def start_sidecar(
+        self, spec: SidecarSpec, run_id: str, restores: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """Create a sidecar that is ready."""
+        assert spec.name not in {each.name for each in self.sidecars.values()}, "name is taken"
+        image = self.images[spec.image or ""]
+        made = ObservedSidecar(
+            id=self._next_id(),
+            spec=_with_image(spec, image),
+            run_id=run_id,
+            spec_hash=spec_hash(spec),
+            status=NodeStatus.RUNNING,
+            started_at_s=99.0,
+            image_id=image.id,
+            health=NodeHealth("healthy", has_passed=True, exit_code=0),
+            restores=restores,
+        )
+        self.sidecars[made.id] = made
+
+    def remove_sidecar(self, sidecar: ObservedSidecar) -> None:
+        """Remove a sidecar; what its GPUs were set to is then known to nobody."""
+        leaning = [n.name for n in self.nodes.values() if n.spec.ipc == sidecar.name]
+        assert not leaning, f"{sidecar.name} goes before {leaning}"
+        for uuid, mode in sidecar.restores:
+            assert self.compute_modes[uuid] == mode, f"{uuid} was not put back"
+        del self.sidecars[sidecar.id]
+
+    def change_sidecar(self, **changes: object) -> None:
+        """Have something happen to every sidecar."""
+        for each in list(self.sidecars.values()):
+            self.sidecars[each.id] = replace(each, **changes)  # type: ignore[arg-type]
 
     def make_as(self, node_id: str, wanted: NodeSpec) -> None:
         """Change a node in place, as far as that goes."""
@@ -200,7 +291,10 @@ class World:
         return f"{self.num_made:04d}" + "f" * 60
 
 
-def _with_image(spec: NodeSpec, image: ObservedImage | None) -> NodeSpec:
+Spec = TypeVar("Spec", bound=ContainerSpec)
+
+
+def _with_image(spec: Spec, image: ObservedImage | None) -> Spec:
     if image is None:
         return spec
     return replace(

@@ -73,6 +73,7 @@ def status_of(desk: Desk, engine: FakeEngine) -> dict[str, Any]:
             }
             for node in engine.observe_nodes("pair")
         ],
+        "sidecars": [],
     }
 
 

@@ -12,7 +12,7 @@ from pydantic import Discriminator, Tag
 
 from orchestrator.playbook.health.base import Check
 from orchestrator.playbook.health.gang import Completed, Joined, Progress, Training
-from orchestrator.playbook.health.nodes import ContainerHealth, Http, Tcp
+from orchestrator.playbook.health.nodes import ContainerHealth, Http, Mps, Tcp
 from orchestrator.playbook.health.ranks import (
     MAX_MEASURED_STEPS,
     Consistent,
@@ -34,6 +34,7 @@ CHECKS: tuple[type[Check], ...] = (
     ContainerHealth,
     Http,
     Tcp,
+    Mps,
     Completed,
 )
 CHECK_KINDS: tuple[str, ...] = tuple(check.kind for check in CHECKS)
@@ -64,6 +65,7 @@ HealthCheck = Annotated[
     | Annotated[ContainerHealth, Tag("container")]
     | Annotated[Http, Tag("http")]
     | Annotated[Tcp, Tag("tcp")]
+    | Annotated[Mps, Tag("mps")]
     | Annotated[Completed, Tag("completed")],
     Discriminator(check_kind),
 ]
@@ -80,6 +82,7 @@ __all__ = [
     "Http",
     "Joined",
     "Loss",
+    "Mps",
     "ParametersInSync",
     "Progress",
     "Skew",

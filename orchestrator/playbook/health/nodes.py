@@ -86,6 +86,24 @@ class ContainerHealth(Check):
     )
 
 
+class Mps(Check):
+    """The MPS daemon runs and answers, and each rank was its client; asked for in mode `mps`.
+
+    There it is judged even where a playbook does not name it.
+    """
+
+    kind: ClassVar[str] = "mps"
+
+    within_s: Duration = Field(
+        default=120.0,
+        gt=0,
+        validation_alias="within",
+        description="How long it may take until as many clients as there are ranks were seen at "
+        "once, counted from the start of the last node. A rank is one as soon as it uses CUDA.",
+        examples=["2m"],
+    )
+
+
 class Http(Check):
     """Nodes answer a GET with the right status; asked from this machine, without TLS."""
 

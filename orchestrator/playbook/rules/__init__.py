@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from orchestrator.playbook.rules.base import Rule, Site
-from orchestrator.playbook.rules.checks import ASKED_NODE, CHECKS_ONCE, REFERENCE, THROUGHPUT
+from orchestrator.playbook.rules.checks import (
+    ASKED_NODE,
+    CHECKS_ONCE,
+    MPS_CHECK,
+    REFERENCE,
+    THROUGHPUT,
+)
 from orchestrator.playbook.rules.confinement import (
+    STRICT_DAEMON,
     STRICT_IMAGE,
     STRICT_NETWORK,
     STRICT_TMP,
@@ -45,10 +52,12 @@ RULES: tuple[Rule, ...] = (
     THROUGHPUT,
     REFERENCE,
     ASKED_NODE,
+    MPS_CHECK,
     STRICT_IMAGE,
     STRICT_NETWORK,
     STRICT_TMP,
     STRICT_USER,
+    STRICT_DAEMON,
     TMP_SIZE,
     ENV_FILES,
     SECRETS,

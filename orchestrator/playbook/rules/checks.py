@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.playbook.health import Http, Loss, Tcp, Throughput
+from orchestrator.playbook.health import Http, Loss, Mps, Tcp, Throughput
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.rules.base import Rule, Site, lists_of_mounts
 from orchestrator.playbook.tree import Also, Complaint
@@ -50,6 +50,14 @@ def _asked_node(playbook: Playbook, _: Site) -> Iterator[Complaint]:
             yield Complaint(("health_checks", index, check.kind, "node"), what, fix)
 
 
+def _daemon(playbook: Playbook, _: Site) -> Iterator[Complaint]:
+    for index, check in enumerate(playbook.health_checks):
+        if isinstance(check, Mps) and playbook.gpu.mode != "mps":
+            what = f"there is no MPS daemon in gpu.mode {playbook.gpu.mode}"
+            yield Complaint(("health_checks", index), what, "leave it out, or use gpu.mode: mps")
+
+
+MPS_CHECK = Rule(_daemon, reads=(("gpu", "mode"),))
 ASKED_NODE = Rule(_asked_node, reads=(("ranks", "nodes"),))
 CHECKS_ONCE = Rule(_checks_once)
 REFERENCE = Rule(_reference, reads=(("ranks", "mounts"),))

@@ -30,6 +30,13 @@ def _image(playbook: Playbook, _: Site) -> Iterator[Complaint]:
         yield Complaint(("image", "tag"), "strict wants a pinned image, and a tag may move", fix)
 
 
+def _daemon_image(playbook: Playbook, _: Site) -> Iterator[Complaint]:
+    tag = playbook.gpu.daemon_image
+    if _is_strict(playbook) and tag is not None and not _PINNED.fullmatch(tag):
+        what = "strict wants a pinned image, and a tag may move"
+        yield Complaint(("gpu", "daemon_image"), what, "write it like name@sha256:…")
+
+
 def _network(playbook: Playbook, _: Site) -> Iterator[Complaint]:
     if not _is_strict(playbook):
         return
@@ -73,4 +80,5 @@ STRICT_IMAGE = Rule(_image, reads=(_PROFILE, ("image", "tag"), ("image", "build"
 STRICT_NETWORK = Rule(_network, reads=(_PROFILE,))
 STRICT_USER = Rule(_user, reads=(_PROFILE, ("ranks", "user")))
 STRICT_TMP = Rule(_tmp_target, reads=(_PROFILE,))
+STRICT_DAEMON = Rule(_daemon_image, reads=(_PROFILE,))
 TMP_SIZE = Rule(_tmp_size, reads=(_PROFILE,))

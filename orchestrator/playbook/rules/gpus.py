@@ -10,17 +10,25 @@ from orchestrator.playbook.rules.base import Rule, Site
 from orchestrator.playbook.tree import Complaint, Loc, printable
 
 _MODES_OF = {
-    "devices": ("exclusive", "shared", "mig"),
+    "devices": ("exclusive", "shared", "mps", "mig"),
     "per_node": ("exclusive",),
-    "memory_fraction": ("shared",),
-    "memlock": ("exclusive", "shared", "mig"),
-    "allow_unsupported": ("shared", "mig"),
+    "memory_fraction": ("shared", "mps"),
+    "thread_percentage": ("mps",),
+    "pinned_memory": ("mps",),
+    "set_compute_mode": ("mps",),
+    "daemon_image": ("mps",),
+    "memlock": ("exclusive", "shared", "mps", "mig"),
+    "allow_unsupported": ("shared", "mps", "mig"),
 }
 _NO_NCCL = {
     "shared": "nccl does not support ranks that share a GPU",
+    "mps": "nccl does not support ranks that share a GPU",
     # It takes one PCI device for one rank, and slices have no way to each other but the host's.
     "mig": "nccl does not support MIG slices",
 }
+_ONE_GPU = ("shared", "mps")
+"""Modes in which all nodes have the same GPU."""
+
 _VISIBLE = frozenset(("NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"))
 
 
@@ -52,7 +60,7 @@ def _one_of(modes: tuple[str, ...]) -> str:
 
 
 def _given(gpu: Gpu) -> list[str]:
-    names = {"memlock_bytes": "memlock"}
+    names = {"memlock_bytes": "memlock", "pinned_memory_bytes": "pinned_memory"}
     # A default that is written out means as little as one that is not.
     given = {
         names.get(name, name)
@@ -72,8 +80,8 @@ def _devices(playbook: Playbook, _: Site) -> Iterator[Complaint]:
             what = f"{device} is a MIG slice, and mode {gpu.mode} gives whole GPUs"
             yield Complaint(("gpu", "devices", index), what, "name a GPU, or use mode: mig")
     num_named = len(set(gpu.devices))
-    if gpu.mode == "shared" and num_named > 1:
-        what = f"{num_named} GPUs named, and in mode shared all nodes use one"
+    if gpu.mode in _ONE_GPU and num_named > 1:
+        what = f"{num_named} GPUs named, and in mode {gpu.mode} all nodes use one"
         yield Complaint(("gpu", "devices"), what, "name one, or use mode: exclusive")
     per_node = gpu.per_node or playbook.ranks.nproc_per_node
     if gpu.mode == "exclusive" and 0 < num_named < nodes * per_node:
@@ -84,7 +92,7 @@ def _devices(playbook: Playbook, _: Site) -> Iterator[Complaint]:
 def _ranks(playbook: Playbook, _: Site) -> Iterator[Complaint]:
     gpu, ranks = playbook.gpu, playbook.ranks
     num_ranks = ranks.nproc_per_node
-    if gpu.mode == "shared" and num_ranks > 1:
+    if gpu.mode in _ONE_GPU and num_ranks > 1:
         what = f"{num_ranks} ranks in a node would look for {num_ranks} GPUs, and each node has one"
         fix = f"use nproc_per_node: 1 and nodes: {ranks.nodes * num_ranks}"
         yield Complaint(("ranks", "nproc_per_node"), what, fix)
@@ -101,13 +109,20 @@ def _memory(playbook: Playbook, _: Site) -> Iterator[Complaint]:
     gpu, nodes = playbook.gpu, playbook.ranks.nodes
     fraction = gpu.memory_fraction
     # A third each, written 0.334, is meant well.
-    if gpu.mode == "shared" and fraction is not None and fraction * nodes > 1.01:
+    if gpu.mode in _ONE_GPU and fraction is not None and fraction * nodes > 1.01:
         what = f"{nodes} ranks with {fraction:g} each are {fraction * nodes:g} of one GPU's memory"
         yield Complaint(("gpu", "memory_fraction"), what, f"use at most {_floor(1 / nodes)}")
 
 
 def _floor(number: float) -> str:
     return f"{int(number * 1000) / 1000:g}"
+
+
+_OF_MPS = {
+    "CUDA_MPS_PIPE_DIRECTORY": "remove it",
+    "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "use gpu.thread_percentage",
+    "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT": "use gpu.pinned_memory",
+}
 
 
 def _environment(playbook: Playbook, _: Site) -> Iterator[Complaint]:
@@ -119,6 +134,17 @@ def _environment(playbook: Playbook, _: Site) -> Iterator[Complaint]:
             if name in _VISIBLE:
                 what = f"{printable(name)}: gpu.mode and gpu.devices say which GPUs a node sees"
                 yield Complaint((*at, name), what, "remove it", at="key")
+            elif playbook.gpu.mode == "mps" and name in _OF_MPS:
+                what = f"{printable(name)}: in mode mps it is set for you"
+                yield Complaint((*at, name), what, _OF_MPS[name], at="key")
+
+
+def _daemon(playbook: Playbook, _: Site) -> Iterator[Complaint]:
+    """An MPS server serves one user at a time, and two images may mean two."""
+    gpu = playbook.gpu
+    if gpu.mode == "mps" and gpu.daemon_image is not None and playbook.ranks.user is None:
+        what = "nodes and their MPS daemon must be of one user, and two images may differ in that"
+        yield Complaint(("gpu", "daemon_image"), what, "say who they run as in ranks.user")
 
 
 _MODE: Loc = ("gpu", "mode")
@@ -129,6 +155,15 @@ GPU_KEYS = Rule(_keys, reads=(_MODE,))
 GPU_DEVICES = Rule(_devices, reads=(_MODE, ("gpu", "per_node"), *_RANKS))
 GPU_RANKS = Rule(_ranks, reads=(_MODE, *_RANKS))
 GPU_MEMORY = Rule(_memory, reads=(_MODE, ("ranks", "nodes")))
-GPU_ENVIRONMENT = Rule(_environment)
+GPU_ENVIRONMENT = Rule(_environment, reads=(_MODE,))
+GPU_DAEMON = Rule(_daemon, reads=(_MODE, ("ranks", "user")))
 
-GPU_RULES = (BACKEND, GPU_KEYS, GPU_DEVICES, GPU_RANKS, GPU_MEMORY, GPU_ENVIRONMENT)
+GPU_RULES = (
+    BACKEND,
+    GPU_KEYS,
+    GPU_DEVICES,
+    GPU_RANKS,
+    GPU_MEMORY,
+    GPU_ENVIRONMENT,
+    GPU_DAEMON,
+)

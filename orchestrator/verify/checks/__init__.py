@@ -8,6 +8,7 @@ from orchestrator.verify.checks.alive import check_alive
 from orchestrator.verify.checks.completed import check_completed
 from orchestrator.verify.checks.consistent import check_consistent
 from orchestrator.verify.checks.container import check_container
+from orchestrator.verify.checks.daemon import check_mps
 from orchestrator.verify.checks.evaluation import JUDGES, evaluate
 from orchestrator.verify.checks.joined import check_joined
 from orchestrator.verify.checks.loss import check_loss
@@ -30,6 +31,7 @@ __all__ = [
     "check_container",
     "check_joined",
     "check_loss",
+    "check_mps",
     "check_parameters_in_sync",
     "check_port",
     "check_progress",

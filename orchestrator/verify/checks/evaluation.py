@@ -12,6 +12,7 @@ from orchestrator.playbook.health import (
     Http,
     Joined,
     Loss,
+    Mps,
     ParametersInSync,
     Progress,
     Skew,
@@ -23,6 +24,7 @@ from orchestrator.verify.checks.alive import check_alive
 from orchestrator.verify.checks.completed import check_completed
 from orchestrator.verify.checks.consistent import check_consistent
 from orchestrator.verify.checks.container import check_container
+from orchestrator.verify.checks.daemon import check_mps
 from orchestrator.verify.checks.joined import check_joined
 from orchestrator.verify.checks.loss import check_loss
 from orchestrator.verify.checks.parameters import check_parameters_in_sync
@@ -47,6 +49,7 @@ JUDGES: Mapping[type[Check], Judge] = {
     ContainerHealth: check_container,
     Http: check_port,
     Tcp: check_port,
+    Mps: check_mps,
     Completed: check_completed,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.state.observed import ObservedNode
+from orchestrator.state.observed import ObservedNode, ObservedSidecar
 from orchestrator.verify.facts import RunFacts, last_start_s
 from orchestrator.verify.rank_facts import RankFacts
 from orchestrator.verify.results import Finding
@@ -16,12 +16,14 @@ class Run:
     """One moment of a run: its facts, its nodes as last seen, and the time.
 
     `reference` is `{step: loss}` of the same command in a single process; None without one.
+    `sidecar` is what the nodes lean on; None where it is gone, or they need none.
     """
 
     facts: RunFacts
     nodes: tuple[ObservedNode, ...]
     now_s: float
     reference: Mapping[int, float] | None = None
+    sidecar: ObservedSidecar | None = None
 
     @property
     def started_at_s(self) -> float:

@@ -60,6 +60,7 @@ def test_the_run_says_what_was_asked_for(bench: Bench) -> None:
         "endpoint": "",
         "health_checks": [{"joined": {"within": "20s"}}, {"completed": {"within": "20s"}}],
         "gpus": None,
+        "sidecar": None,
     }
     assert [(node["name"], node["command"]) for node in nodes] == [
         ("pair-node-0", ["python", "train.py"]),

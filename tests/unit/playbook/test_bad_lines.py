@@ -163,9 +163,8 @@ APPENDED: dict[str, list[str]] = {
         "7:23: rendezvous.backend: nccl needs a GPU for every rank, and gpu.mode is cpu; "
         "use auto or gloo"
     ],
-    "gpu: {mode: mps}": ["7:13: gpu.mode: mps is planned, not in this release; write cpu"],
     "gpu: {mode: tpu}": [
-        "7:13: gpu.mode: expected cpu or exclusive or shared or mig, found the text 'tpu'; "
+        "7:13: gpu.mode: expected cpu or exclusive or shared or mps or mig, found the text 'tpu'; "
         "did you mean cpu?"
     ],
     # Secrets and files of variables.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.playbook.gpu import Gpu
+from orchestrator.playbook.health import Check, Completed, Mps
 from orchestrator.playbook.loader import load_text
 from tests.reliability.record import RecordCase, record_inputs
 from tests.unit.playbook.head import HEAD, FaultsOf
@@ -17,20 +18,20 @@ VISIBLE = "gpu.mode and gpu.devices say which GPUs a node sees; remove it"
 FAULTS: dict[str, list[str]] = {
     "gpu: {devices: [0]}": [
         "7:7: gpu.devices: has no meaning in mode cpu; "
-        "remove it, or use mode: exclusive, shared or mig"
+        "remove it, or use mode: exclusive, shared, mps or mig"
     ],
     "gpu: {mode: exclusive, memory_fraction: 0.5, allow_unsupported: true}": [
         "7:24: gpu.memory_fraction: has no meaning in mode exclusive; "
-        "remove it, or use mode: shared",
+        "remove it, or use mode: shared or mps",
         "7:46: gpu.allow_unsupported: has no meaning in mode exclusive; "
-        "remove it, or use mode: shared or mig",
+        "remove it, or use mode: shared, mps or mig",
     ],
     "gpu: {mode: shared, per_node: 2}": [
         "7:21: gpu.per_node: has no meaning in mode shared; remove it, or use mode: exclusive"
     ],
     "gpu: {memlock: unlimited}": [
         "7:7: gpu.memlock: has no meaning in mode cpu; "
-        "remove it, or use mode: exclusive, shared or mig"
+        "remove it, or use mode: exclusive, shared, mps or mig"
     ],
     "gpu: {mode: exclusive, devices: [0, GPU-a, 0]}": [
         "7:44: gpu.devices[2]: GPU 0 is named twice; remove one of the two"
@@ -85,7 +86,65 @@ FAULTS: dict[str, list[str]] = {
     ],
     "gpu: {mode: mig, per_node: 2, memory_fraction: 0.5}": [
         "7:18: gpu.per_node: has no meaning in mode mig; remove it, or use mode: exclusive",
-        "7:31: gpu.memory_fraction: has no meaning in mode mig; remove it, or use mode: shared",
+        "7:31: gpu.memory_fraction: has no meaning in mode mig; "
+        "remove it, or use mode: shared or mps",
+    ],
+    "gpu: {mode: shared, thread_percentage: 50, pinned_memory: 8GiB, set_compute_mode: true}": [
+        "7:21: gpu.thread_percentage: has no meaning in mode shared; remove it, or use mode: mps",
+        "7:44: gpu.pinned_memory: has no meaning in mode shared; remove it, or use mode: mps",
+        "7:65: gpu.set_compute_mode: has no meaning in mode shared; remove it, or use mode: mps",
+    ],
+    "gpu: {mode: mps, per_node: 1, devices: [0, 1]}": [
+        "7:18: gpu.per_node: has no meaning in mode mps; remove it, or use mode: exclusive",
+        "7:40: gpu.devices: 2 GPUs named, and in mode mps all nodes use one; name one, or use "
+        "mode: exclusive",
+    ],
+    "gpu: {mode: mps, thread_percentage: 0}": [
+        "7:37: gpu.thread_percentage: the number 0 is below 1; use at least 1"
+    ],
+    "gpu: {mode: mps, pinned_memory: 4KiB}": [
+        "7:33: gpu.pinned_memory: the text '4KiB' is below 1MiB; use at least 1MiB"
+    ],
+    "gpu: {mode: mps, set_compute_mode: 1}": [
+        "7:36: gpu.set_compute_mode: expected true or false, found the number 1; "
+        "write true or false"
+    ],
+    "gpu: {mode: mps, memory_fraction: 0.6}": [
+        "7:35: gpu.memory_fraction: 2 ranks with 0.6 each are 1.2 of one GPU's memory; "
+        "use at most 0.5"
+    ],
+    "gpu: {mode: mps, daemon_image: Ubuntu}": [
+        "7:32: gpu.daemon_image: the text 'Ubuntu' is not the name of an image; "
+        "write it like ubuntu:24.04"
+    ],
+    "gpu: {mode: mps, daemon_image: 'ubuntu:24.04'}": [
+        "7:32: gpu.daemon_image: nodes and their MPS daemon must be of one user, and two images "
+        "may differ in that; say who they run as in ranks.user"
+    ],
+    "  user: 1000\nsecurity: {profile: strict}\ngpu: {mode: mps, daemon_image: 'ubuntu:24.04'}": [
+        "3:14: image.tag: strict wants a pinned image, and a tag may move; write it like "
+        "name@sha256:…, or give image.build",
+        "9:32: gpu.daemon_image: strict wants a pinned image, and a tag may move; write it like "
+        "name@sha256:…",
+    ],
+    "  nproc_per_node: 2\ngpu: {mode: mps}": [
+        "7:19: ranks.nproc_per_node: 2 ranks in a node would look for 2 GPUs, and each node has "
+        "one; use nproc_per_node: 1 and nodes: 4"
+    ],
+    "rendezvous: {backend: nccl}\ngpu: {mode: mps}": [
+        "7:23: rendezvous.backend: nccl does not support ranks that share a GPU: it may hang, and "
+        "would not say why; use auto or gloo, or say gpu.allow_unsupported: true"
+    ],
+    "  env: {CUDA_MPS_PIPE_DIRECTORY: /tmp, CUDA_MPS_ACTIVE_THREAD_PERCENTAGE: '9'}\n"
+    "gpu: {mode: mps}": [
+        "7:9: ranks.env.CUDA_MPS_PIPE_DIRECTORY: 'CUDA_MPS_PIPE_DIRECTORY': in mode mps it is set "
+        "for you; remove it",
+        "7:40: ranks.env.CUDA_MPS_ACTIVE_THREAD_PERCENTAGE: 'CUDA_MPS_ACTIVE_THREAD_PERCENTAGE': "
+        "in mode mps it is set for you; use gpu.thread_percentage",
+    ],
+    "gpu: {mode: shared}\nhealth_checks: [mps]": [
+        "8:17: health_checks[0]: there is no MPS daemon in gpu.mode shared; leave it out, or use "
+        "gpu.mode: mps"
     ],
     "  env: {CUDA_VISIBLE_DEVICES: '0'}": [
         f"7:9: ranks.env.CUDA_VISIBLE_DEVICES: 'CUDA_VISIBLE_DEVICES': {VISIBLE}"
@@ -123,6 +182,23 @@ def test_a_gpu_line_gets_its_fault(
         ),
         ("rendezvous: {backend: nccl}\ngpu: {mode: exclusive}", Gpu(mode="exclusive")),
         (
+            "gpu: {mode: mps, devices: [0], thread_percentage: 50, pinned_memory: 8GiB, "
+            "memory_fraction: 0.4, set_compute_mode: true, memlock: 8MiB}",
+            Gpu(
+                mode="mps",
+                devices=(0,),
+                thread_percentage=50,
+                pinned_memory_bytes=8 * 2**30,
+                memory_fraction=0.4,
+                set_compute_mode=True,
+                memlock_bytes=2**23,
+            ),
+        ),
+        (
+            "  user: 1000\ngpu: {mode: mps, daemon_image: 'ubuntu:24.04'}",
+            Gpu(mode="mps", daemon_image="ubuntu:24.04"),
+        ),
+        (
             "gpu: {mode: mig, devices: [0, MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f]}",
             Gpu(mode="mig", devices=(0, "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f")),
         ),
@@ -135,3 +211,22 @@ def test_a_gpu_line_gets_its_fault(
 def test_what_is_right(text: str, gpu: Gpu, tmp_path: Path) -> None:
     loaded = load_text(f"{HEAD}{text}\n".encode(), name="p.yaml", folder=tmp_path)
     assert loaded.playbook.gpu == gpu
+
+
+@pytest.mark.parametrize(
+    ("text", "checks"),
+    [
+        ("gpu: {mode: mps}", (Mps(),)),
+        ("gpu: {mode: mps}\nhealth_checks: [completed]", (Mps(), Completed())),
+        (
+            "gpu: {mode: mps}\nhealth_checks: [completed, mps: {within: 9s}]",
+            (Completed(), Mps(within_s=9.0)),
+        ),
+        ("gpu: {mode: shared}\nhealth_checks: [completed]", (Completed(),)),
+    ],
+)
+def test_mps_is_checked_whether_asked_for_or_not(
+    text: str, checks: tuple[Check, ...], tmp_path: Path
+) -> None:
+    loaded = load_text(f"{HEAD}{text}\n".encode(), name="p.yaml", folder=tmp_path)
+    assert loaded.playbook.health_checks == checks
