@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,14 @@ def run_trial(trial: Trial, bench: Bench, sink: Sink) -> ModeResult:
     """Try one mode; nothing of it is left, whatever happens, but the folder of its run."""
     began_s = time.monotonic()
     try:
-        return result_of(trial, apply(_request(trial, bench), sink))
+        result = result_of(trial, apply(_request(trial, bench), sink))
     except OrchestrateError as exc:
-        return failed(trial, str(exc), time.monotonic() - began_s)
-    finally:
+        result = failed(trial, str(exc), time.monotonic() - began_s)
+    except BaseException:
         _take_away(trial, bench)
+        raise
+    left = _take_away(trial, bench)
+    return replace(result, status="failed", why=result.why or left) if left else result
 
 
 def _request(trial: Trial, bench: Bench) -> Request:
@@ -61,6 +64,11 @@ def _request(trial: Trial, bench: Bench) -> Request:
     return Request(loaded, bench.engine, bench.lock_folder, rerun=True, inventory=bench.inventory)
 
 
-def _take_away(trial: Trial, bench: Bench) -> None:
+def _take_away(trial: Trial, bench: Bench) -> str:
+    """Destroy what the trial has made; why that failed, empty where it did not."""
     placed = Placed(bench.engine, ProjectSummary(trial.project))
-    destroy(placed, bench.lock_folder, lambda _: None, grace_s=GRACE_S)
+    try:
+        destroy(placed, bench.lock_folder, lambda _: None, grace_s=GRACE_S)
+    except OrchestrateError as exc:
+        return str(exc)
+    return ""

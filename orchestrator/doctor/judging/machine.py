@@ -88,12 +88,16 @@ def _port(facts: Facts) -> Finding:
 def _folder(folder: Folder) -> Finding:
     id_ = f"{folder.use}-folder"
     if folder.closed:
+        is_there = folder.closed == folder.path
+        # Never a folder above ours: who owns that may well be right.
+        command = 'chown "$USER"' if is_there else 'install -d -o "$USER"'
+        above = "" if is_there else f": it is to be made in {folder.closed}"
         return Finding(
             id_,
             Status.PROBLEM,
-            f"{folder.closed} cannot be written",
+            f"{folder.path} cannot be written{above}",
             "nothing is created where its logs, locks or secrets cannot be kept",
-            f'sudo chown "$USER" {folder.closed}    (or {_ELSEWHERE[folder.use]})',
+            f"sudo {command} {folder.path}    (or {_ELSEWHERE[folder.use]})",
             ExitCode.FOLDER_UNUSABLE,
         )
     found = f"{folder.path}, {folder.free_bytes / 1024**3:.1f} GiB free"

@@ -590,19 +590,28 @@ def test_a_port_that_is_taken() -> None:
     )
 
 
-def test_folders_that_cannot_be_written_or_are_full() -> None:
-    facts = machine(
-        folders=(Folder("state", "/s/orchestrate", "/s", 0), Folder("runs", "/r", "", 1024**2))
-    )
-    assert troubles(facts) == (
+@pytest.mark.parametrize(
+    ("closed", "said", "command"),
+    [
+        ("/s/o", "/s/o cannot be written", "chown"),
+        ("/", "/s/o cannot be written: it is to be made in /", "install -d -o"),
+    ],
+)
+def test_a_folder_that_cannot_be_written(closed: str, said: str, command: str) -> None:
+    assert troubles(machine(folders=(Folder("state", "/s/o", closed, 0),))) == (
         Finding(
             "state-folder",
             Status.PROBLEM,
-            "/s cannot be written",
+            said,
             "nothing is created where its logs, locks or secrets cannot be kept",
-            'sudo chown "$USER" /s    (or set XDG_STATE_HOME to a folder of yours)',
+            f'sudo {command} "$USER" /s/o    (or set XDG_STATE_HOME to a folder of yours)',
             ExitCode.FOLDER_UNUSABLE,
         ),
+    )
+
+
+def test_a_folder_without_room() -> None:
+    assert troubles(machine(folders=(Folder("runs", "/r", "", 1024**2),))) == (
         Finding(
             "runs-folder",
             Status.WARNING,

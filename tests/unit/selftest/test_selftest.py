@@ -226,6 +226,18 @@ def test_nothing_is_left_of_a_trial_that_was_cut_short(
     assert lab.engine.world.nodes == {}
 
 
+def test_what_cannot_be_taken_away_is_told(lab: Desk, have: Callable[..., None]) -> None:
+    have(A)
+    lab.engine.of_project["gpu-selftest-shared"] = {
+        rank: script("shared", rank, A.uuid) for rank in range(2)
+    }
+    lab.engine.failures["remove_nodes"] = EngineFailed("it clings")
+    said, _ = selftest(lab)
+    assert said.code == 1
+    assert rows(said.out)["shared"][:4] == ["failed", "ok", "1, 1", "ok"]
+    assert "shared: it clings" in said.out.splitlines()
+
+
 def test_a_folder_that_cannot_be_written(lab: Desk, have: Callable[..., None]) -> None:
     have()
     (lab.folder / FILE).mkdir()
