@@ -69,6 +69,21 @@ class Terminal:
         return [line.rstrip() for line in self._history.display]
 
     @property
+    def cells(self) -> list[list[pyte.screens.Char]]:
+        """The screen, character by character with its colours; italics stand for what is dim."""
+        width = self._history.columns
+        return [[line[at] for at in range(width)] for line in map(self._line, range(self._height))]
+
+    def _line(self, number: int) -> dict[int, pyte.screens.Char]:
+        line: dict[int, pyte.screens.Char] = self._history.buffer[number]
+        return line
+
+    @property
+    def _height(self) -> int:
+        height: int = self._history.lines
+        return height
+
+    @property
     def scrolled(self) -> list[str]:
         """Every line that there is: those that have scrolled out at the top, then the screen."""
         width = self._history.columns

@@ -10,14 +10,16 @@ from orchestrator.display.board.model import DONE, TRAINING, NodeView
 from orchestrator.printable import log_text
 from orchestrator.redaction import redacted
 
-BARS = "▁▂▃▄▅▆▇█"
+BARS = "▁▂▃▄▅▆▇"
+"""Without the full block, which would touch the row above."""
+
 SPARK_CELLS = 8
 
 STEPS_APART = 1
 """Ranks report a step at slightly different times: so far apart they are still in step."""
 
 SLOW_RATIO = 1.5
-SLOW_SHARE = 0.1
+SLOW_SHARE = 0.25
 """A node is slow that works so many times as long in a step as the others, by no less than this
 share of a step."""
 

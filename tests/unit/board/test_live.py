@@ -75,8 +75,8 @@ STORY = trained(Story(), 12)
 NODES = [
     "── pair on docker · run run-1 ──────────────────────────────────────────────────",
     " rank  state     phase         step    loss   tok/s  step time",
-    " 0     running   training        12  4.0000   5.01k     100 ms  ▅▅▅▅▅█▅▅",
-    " 1     running   training        12  4.0000   5.01k     100 ms  ▅▅▅▅▅█▅▅",
+    " 0     running   training        12  4.0000   5.01k     100 ms  ▄▄▄▄▄▇▄▄",
+    " 1     running   training        12  4.0000   5.01k     100 ms  ▄▄▄▄▄▇▄▄",
 ]
 
 

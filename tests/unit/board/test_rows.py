@@ -27,7 +27,7 @@ def test_a_node_that_trains() -> None:
         step_times_s=(0.2, 0.1),
         last_line='{"event": "step", "step": 12, "rank": 3}',
     )
-    row = Row("3", "3", "running", TRAINING, "12", "2.3457", "5.66k", "100 ms", "█▅")
+    row = Row("3", "3", "running", TRAINING, "12", "2.3457", "5.66k", "100 ms", "▇▄")
     assert rows_of([told], 4) == (replace(row, last_line="step step=12", node_rank=3),)
 
 
@@ -91,9 +91,9 @@ def test_spans(numbers: list[int], told: str) -> None:
     [
         ((), ""),
         ((0.0, 0.0), ""),
-        ((1.0,), "█"),
-        ((0.0, 1.0, 2.0, 4.0, 8.0), "▁▂▃▅█"),
-        (tuple(range(1, 20)), "▆▆▆▇▇███"),
+        ((1.0,), "▇"),
+        ((0.0, 1.0, 2.0, 4.0, 8.0), "▁▁▂▄▇"),
+        (tuple(range(1, 20)), "▅▅▆▆▆▇▇▇"),
     ],
 )
 def test_sparklines(values: tuple[float, ...], bars: str) -> None:
