@@ -10,9 +10,9 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.screenshots import report
+from tests.screenshots import board, report
 
-MAKERS: tuple[Callable[[Path], None], ...] = (report.make,)
+MAKERS: tuple[Callable[[Path], None], ...] = (board.make, report.make)
 
 
 def main() -> None:

@@ -36,9 +36,9 @@ _FORMAT = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
 .{unique_id}-matrix {{
-  font: {char_height}px/{line_height}px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace;
+  font: {char_height}px/{line_height}px ui-monospace, 'DejaVu Sans Mono', Menlo, monospace;
 }}
-.{unique_id}-title {{ font: bold 16px ui-sans-serif, 'DejaVu Sans', Arial, sans-serif; }}
+.{unique_id}-title {{ font: bold 16px ui-sans-serif, Arial, sans-serif; }}
 {styles}
 </style>
 <defs>
@@ -72,7 +72,7 @@ def _screen() -> list[Text]:
     orchestrate = Path(sys.executable).with_name("orchestrate")
     env = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
     with tempfile.TemporaryDirectory() as folder:
-        argv = [orchestrate, "apply", "--rerun", "--engine", "docker", PLAYBOOK]
+        argv: list[str | Path] = [orchestrate, "apply", "--rerun", "--engine", "docker", PLAYBOOK]
         opened = Terminal(argv, Path(folder), env, SIZE)
         try:
             opened.wait_for(_is_under_way)
@@ -80,7 +80,7 @@ def _screen() -> list[Text]:
         finally:
             opened.finish()
             opened.close()
-            destroy = [orchestrate, "destroy", "--engine", "docker", PROJECT]
+            destroy: list[str | Path] = [orchestrate, "destroy", "--engine", "docker", PROJECT]
             subprocess.run(destroy, check=True, capture_output=True, timeout=120)
 
 
