@@ -49,7 +49,7 @@ _ANSWERS = {
 
 
 def put_nvidia_smi(
-    folder: Path, text: str, *, code: int = 0, hangs: bool = False, listed: str = "", xml: str = ""
+    folder: Path, text: str, *, code: int = 0, hangs: str = "", listed: str = "", xml: str = ""
 ) -> Path:
     """Put an `nvidia-smi` into a folder that is to be on PATH; it answers three questions.
 
@@ -57,7 +57,7 @@ def put_nvidia_smi(
         folder: where.
         text: the answer to the query.
         code: what it exits with, whatever it is asked.
-        hangs: it does not answer the query.
+        hangs: the question that it does not answer: query, list or xml.
         listed: the answer to `-L`; empty: it fails.
         xml: the answer to `-q -x`; empty: it fails.
     """
@@ -67,13 +67,13 @@ def put_nvidia_smi(
         file = folder / f"nvidia-smi.{name}"
         file.write_text(answer)
         if answer or name == "query":
-            cases += f'"{_ANSWERS[name]}") exec_cat {shlex.quote(str(file))} ;;\n'
-    # A hanging one has a child of its own, which holds its output open.
-    asked = "sleep 600; exit 1" if hangs else f'cat "$1"; exit {code}'
+            said = f"cat {shlex.quote(str(file))}; exit {code}"
+            # A hanging one has a child of its own, which holds its output open.
+            said = "sleep 600; exit 1" if name == hangs else said
+            cases += f'"{_ANSWERS[name]}") {said} ;;\n'
     script = folder / "nvidia-smi"
     script.write_text(
-        f"#!/bin/sh\nexec_cat() {{ {asked}; }}\n"
-        f'case "$*" in\n{cases}'
+        f'#!/bin/sh\ncase "$*" in\n{cases}'
         '*) echo "Invalid combination of input arguments: $*"; exit 2 ;;\nesac\n'
     )
     script.chmod(0o755)

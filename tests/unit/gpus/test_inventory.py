@@ -256,8 +256,10 @@ def test_a_machine_without_a_driver(path: Path, monkeypatch: pytest.MonkeyPatch)
     )
 
 
-def test_one_that_hangs_ends_by_its_deadline_with_all_it_started(path: Path) -> None:
-    put_nvidia_smi(path, "", hangs=True)
+@pytest.mark.parametrize("hangs", ["query", "list", "xml"])
+def test_one_that_hangs_ends_by_its_deadline_with_all_it_started(path: Path, hangs: str) -> None:
+    text = f"0, {UUIDS[0]}, {NAME}, 40960, Default, Enabled, {DRIVER}\n"
+    put_nvidia_smi(path, text, hangs=hangs, listed=mig_list(), xml=mig_xml())
     began_s = time.monotonic()
     with pytest.raises(GpuUnavailable, match=r"did not answer within 0\.2 s"):
         read_inventory(deadline_s=0.2)
