@@ -91,11 +91,12 @@ def with_gpus(
     if demand is None:
         return desired
     from orchestrator.gpus.assignment import assign  # most playbooks ask for no GPU
+    from orchestrator.gpus.pool import closed
 
     nodes = tuple(nodes)
     held = {node.node_rank: _planned(node) for node in nodes}
     wanted = [held.get(node.node_rank, ()) for node in desired.nodes]
-    given = assign(demand, gpus, wanted, _taken(demand, others))
+    given = assign(demand, gpus, wanted, _taken(demand, others) | closed(demand, gpus))
     give = _by_cdi if _uses_cdi(given, nodes, offered) else _by_uuid
     pairs = zip(desired.nodes, given, strict=True)
     beside = desired.sidecar
@@ -126,7 +127,7 @@ def refuse_collisions(
         for uuid in node.gpu_uuids:
             if uuid in taken:
                 raise GpuUnavailable(
-                    f"{uuid}, which node {node.name} had, is used by {taken[uuid]} now",
+                    f"{uuid}, which node {node.name} had: {taken[uuid]} now",
                     fix="wait for it, destroy one of the two projects, or name other gpu.devices",
                 )
 
@@ -138,9 +139,9 @@ def _planned(node: ObservedNode) -> Uuids:
 
 
 def _taken(demand: GpuDemand, others: Iterable[ObservedNode]) -> dict[str, str]:
-    """`{uuid: who}` of the GPUs that this demand cannot have because of other projects."""
+    """`{uuid: why}` of the GPUs that this demand cannot have because of other projects."""
     return {
-        uuid: f"node {node.name}"
+        uuid: f"node {node.name} uses it"
         for node in others
         if node.is_active and (demand.mode in _ALONE or _mode(node) in _ALONE)
         for uuid in node.spec.gpu_uuids

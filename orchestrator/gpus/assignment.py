@@ -24,8 +24,8 @@ def assign(
         demand: what the playbook asks for.
         gpus: what the machine has.
         held: what each node has now, by node rank; empty for one that is to be made.
-        taken: `{uuid: who}` of GPUs that others use. Nobody is given one of them anew; a
-            node that holds one keeps it, as it may have ended before the other came.
+        taken: `{uuid: why}` of GPUs that cannot be had, as others use them. Nobody is given
+            one of them anew; a node that holds one keeps it, as it may have ended before.
 
     Returns:
         UUIDs by node rank, those of one node in the order of the machine's indexes, which is
@@ -87,7 +87,7 @@ def _need(num_nodes: int, demand: GpuDemand) -> str:
 def _too_few(
     demand: GpuDemand, need: str, pool: Sequence[Unit], taken: Mapping[str, str]
 ) -> GpuUnavailable:
-    in_use = [f"{taken[unit.uuid]} uses {unit.uuid}" for unit in pool if unit.uuid in taken]
+    in_use = [f"{unit.uuid}: {taken[unit.uuid]}" for unit in pool if unit.uuid in taken]
     return GpuUnavailable(
         f"{need}, and {len(pool) - len(in_use)} can be used of {listed(pool)}"
         + "".join(f"; {each}" for each in in_use),

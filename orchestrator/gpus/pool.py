@@ -59,6 +59,19 @@ def _named(demand: GpuDemand, device: int | str, gpus: Sequence[Gpu]) -> Iterato
     yield from gpu.slices if wants_slices else (gpu,)
 
 
+def closed(demand: GpuDemand, gpus: Sequence[Gpu]) -> dict[str, str]:
+    """`{uuid: why}` of the GPUs whose compute mode keeps such nodes from using CUDA.
+
+    [nvidia-smi's manual: PROHIBITED lets no process in, EXCLUSIVE_PROCESS one at a time]
+    """
+    shut = {"exclusive": ("prohibited",), "shared": ("prohibited", "exclusive")}
+    return {
+        gpu.uuid: f"its compute mode is {gpu.compute_mode} (`nvidia-smi -i {gpu.index} -c DEFAULT`)"
+        for gpu in gpus
+        if gpu.compute_mode.lower().startswith(shut.get(demand.mode, ("none",)))
+    }
+
+
 def _kind(unit: Unit) -> str:
     return f"GPU {unit.index}" if isinstance(unit, Gpu) else f"MIG slice {unit.uuid}"
 

@@ -265,6 +265,34 @@ def test_a_shared_gpu_may_be_shared_by_projects(bench: Bench) -> None:
     assert gpus_of(bench) == [("GPU-a",), ("GPU-a",)]
 
 
+@pytest.mark.parametrize(
+    ("mode", "given"),
+    [("exclusive", [("GPU-b",), ("GPU-c",)]), ("shared", [("GPU-c",), ("GPU-c",)])],
+)
+def test_gpus_whose_compute_mode_shuts_nodes_out_are_passed_over(
+    bench: Bench, mode: str, given: list[tuple[str, ...]]
+) -> None:
+    modes = ("Prohibited", "Exclusive_Process", "Default", "Default")
+    bench.gpus = tuple(
+        replace(gpu, compute_mode=each) for gpu, each in zip(GPUS, modes, strict=True)
+    )
+    bench.write(PLAYBOOK + f"gpu: {{mode: {mode}}}\n")
+    bench.apply()
+    assert gpus_of(bench) == given
+    # What has ended is not made again because of it.
+    bench.gpus = tuple(replace(gpu, compute_mode="Prohibited") for gpu in GPUS)
+    assert bench.apply().plan.is_empty
+
+
+def test_a_gpu_that_is_named_and_shut_says_why(bench: Bench) -> None:
+    bench.gpus = (replace(GPUS[0], compute_mode="Exclusive_Process"),)
+    bench.write(PLAYBOOK + "gpu: {mode: shared, devices: [0]}\n")
+    assert bench.apply_refused(GpuUnavailable).what == (
+        "one GPU is needed, and 0 can be used of 0: GPU-a (A, 1 GiB, Exclusive_Process); GPU-a: "
+        "its compute mode is Exclusive_Process (`nvidia-smi -i 0 -c DEFAULT`)"
+    )
+
+
 MIG = PLAYBOOK + "gpu: {mode: mig}\n"
 SLICED = (
     Gpu(
@@ -300,8 +328,8 @@ def test_exhausted_slices_change_nothing(bench: Bench) -> None:
     error = bench.apply_refused(GpuUnavailable)
     assert error.what == (
         "2 MIG slices are needed (2 nodes, 1 each), and 1 can be used of MIG-1 (1g.10gb), "
-        "MIG-2 (1g.10gb), MIG-3 (1g.10gb); node other-node-7 uses MIG-1; "
-        "node other-node-7 uses MIG-2"
+        "MIG-2 (1g.10gb), MIG-3 (1g.10gb); MIG-1: node other-node-7 uses it; "
+        "MIG-2: node other-node-7 uses it"
     )
     assert bench.engine.mutations == []
 
@@ -385,9 +413,7 @@ def test_an_ended_run_stays_as_it_is_but_is_not_repeated_on_what_is_taken_since(
     assert bench.apply().plan.is_empty
     with pytest.raises(GpuUnavailable) as caught:
         bench.apply(rerun=True)
-    assert caught.value.what == (
-        "GPU-b, which node pair-node-1 had, is used by node other-node-7 now"
-    )
+    assert caught.value.what == ("GPU-b, which node pair-node-1 had: node other-node-7 uses it now")
 
 
 def put_other(bench: Bench, mode: str, *names: str) -> str:

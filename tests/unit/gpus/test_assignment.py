@@ -251,18 +251,18 @@ def test_what_cannot_be_had_of_slices(
 
 
 def test_a_slice_that_others_use_is_left_to_them() -> None:
-    taken = {"MIG-1": "node other-node-0"}
+    taken = {"MIG-1": "node other-node-0 uses it"}
     assert assign(mig(), MIXED, ((), ()), taken) == (("MIG-2",), ("MIG-3",))
     with pytest.raises(GpuUnavailable) as caught:
         assign(mig(), MIXED, ((), (), ()), taken)
     assert str(caught.value) == (
         "3 MIG slices are needed (3 nodes, 1 each), and 2 can be used of MIG-1 (3g), MIG-2 (1g), "
-        f"MIG-3 (3g); node other-node-0 uses MIG-1; {SLICE_FIX}"
+        f"MIG-3 (3g); MIG-1: node other-node-0 uses it; {SLICE_FIX}"
     )
 
 
 def test_what_others_use_is_not_given_anew_and_not_taken_from_who_has_it() -> None:
-    taken = {A: "node other-node-0"}
+    taken = {A: "node other-node-0 uses it"}
     assert assign(exclusive(), FOUR, ((), ()), taken) == ((B,), (C,))
     assert assign(exclusive(), FOUR, ((A,), ()), taken) == ((A,), (B,))
     assert assign(shared(), FOUR, ((), ()), taken) == ((B,), (B,))
@@ -270,7 +270,7 @@ def test_what_others_use_is_not_given_anew_and_not_taken_from_who_has_it() -> No
         assign(exclusive(), FOUR[:2], ((), ()), taken)
     assert str(caught.value) == (
         "2 GPUs are needed (2 nodes, 1 each), and 1 can be used of "
-        f"{LISTED}; node other-node-0 uses GPU-a; {FEW_FIX}"
+        f"{LISTED}; GPU-a: node other-node-0 uses it; {FEW_FIX}"
     )
     with pytest.raises(GpuUnavailable, match="one GPU is needed, and 0 can be used"):
         assign(shared(0), FOUR, ((),), taken)
