@@ -26,6 +26,7 @@ from orchestrator.commands.options import (
     Verbs,
     WithCommand,
     engine_option,
+    init_options,
     json_option,
     junit_option,
     log_filters,
@@ -293,30 +294,7 @@ def destroy(
 
 
 @app.command(cls=WithCommand)
-@click.argument("target", type=click.Path(path_type=Path), default=".", metavar="[FOLDER|FILE]")
-@click.option(
-    "--kind",
-    type=click.Choice(["trainer", "script", "image"]),
-    help="The trainer that comes along, a script of yours, or an image of yours.",
-)
-@click.option("--script", metavar="FILE", help="Your training script.")
-@click.option("--image", metavar="NAME", help="The image to run; left out, one is built.")
-@click.option("--nodes", type=click.IntRange(1, 10_000), help="How many nodes. Default: 2.")
-@click.option("--nproc-per-node", type=click.IntRange(1, 64), help="Ranks in each. Default: 1.")
-@click.option(
-    "--gpu",
-    type=click.Choice(["cpu", "shared", "exclusive", "mps", "mig"]),
-    help="How nodes share the GPUs. Default: cpu.",
-)
-@click.option("--name", metavar="NAME", help="Of the project. Default: that of the folder.")
-@click.option(
-    "--from",
-    "source",
-    metavar="COMMANDS|FILE|-",
-    help="Make it from `docker run` commands, a script of them, or a Compose file.",
-)
-@click.option("-y", "--yes", is_flag=True, help="Ask nothing, take the defaults.")
-@click.option("--force", is_flag=True, help="Replace files that are there, and say which.")
+@init_options
 @json_option
 @click.pass_context
 def init(context: click.Context, /, target: Path, **options: Any) -> ExitCode:
@@ -375,6 +353,10 @@ def run(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     code = app(args=list(argv), prog_name="orchestrate", standalone_mode=False)
     sys.stdout.flush()  # here, where a reader that has gone is dealt with
+    if code == ExitCode.NOT_CONVERGED and "--json" not in argv:
+        from orchestrator.commands.failing import tell_more
+
+        tell_more(code)
     return code if isinstance(code, int) else 0
 
 

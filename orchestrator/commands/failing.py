@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import suppress
@@ -9,6 +10,40 @@ from contextlib import suppress
 from orchestrator.display.console import Console, print_json
 from orchestrator.display.excerpt import summary
 from orchestrator.errors import ExitCode, InvalidPlaybook, OrchestrateError
+
+DOCS = "ORCHESTRATE_DOCS"
+"""The variable that says where the docs are: the address of the site, or a folder."""
+
+PAGES = {
+    ExitCode.NOT_CONVERGED: "diagnosis",
+    ExitCode.INVALID_PLAYBOOK: "playbook",
+    ExitCode.IMAGE_UNAVAILABLE: "images",
+    ExitCode.GPU_UNAVAILABLE: "gpu",
+    ExitCode.NOT_OWNER: "security",
+    ExitCode.PLAN_REFUSED: "plan",
+    ExitCode.STILL_DIFFERENT: "plan",
+    ExitCode.RUN_UNREADABLE: "results",
+}
+"""The page that explains a kind of end; exit-codes explains the others."""
+
+_EXPLAINED = frozenset((ExitCode.CONVERGED, ExitCode.CHANGES_PENDING, ExitCode.USAGE))
+
+
+def page_of(code: ExitCode) -> str:
+    """Where a kind of end is explained: a file of the docs, or an address of their site."""
+    name, base = PAGES.get(code, "exit-codes"), os.environ.get(DOCS) or "docs"
+    suffix = "html" if base.startswith(("http://", "https://")) else "md"
+    return f"{base.rstrip('/')}/{name}.{suffix}"
+
+
+def tell_more(code: ExitCode) -> None:
+    """Say where an end is explained: to people, and to those who said where the docs are.
+
+    In a pipe an error stays the one line that programs rest on.
+    """
+    if code not in _EXPLAINED and (sys.stderr.isatty() or os.environ.get(DOCS)):
+        with suppress(OSError):
+            Console().say_error(f"more: {page_of(code)}")
 
 
 def tell_error(error: OrchestrateError, *, as_json: bool) -> int:
@@ -21,6 +56,7 @@ def tell_error(error: OrchestrateError, *, as_json: bool) -> int:
             _print(error.exit_code, summary(error.faults), faults=faults)
         else:
             Console().say_faults(error.faults)
+            tell_more(error.exit_code)
     return int(error.exit_code)
 
 
@@ -32,6 +68,7 @@ def tell_failure(code: ExitCode, what: str, fix: str = "", *, as_json: bool) -> 
             _print(code, what, fix=fix)
         else:
             Console().say_error(f"orchestrate: {what}" + (f"; {fix}" if fix else ""))
+            tell_more(code)
     return int(code)
 
 

@@ -257,3 +257,49 @@ def report_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def init_options(command: Command) -> Command:
+    """Add what `init` may be told instead of asking."""
+    for option in reversed(
+        (
+            click.argument(
+                "target", type=click.Path(path_type=Path), default=".", metavar="[FOLDER|FILE]"
+            ),
+            click.option(
+                "--kind",
+                type=click.Choice(["trainer", "script", "image"]),
+                help="The trainer that comes along, a script of yours, or an image of yours.",
+            ),
+            click.option("--script", metavar="FILE", help="Your training script."),
+            click.option(
+                "--image", metavar="NAME", help="The image to run; left out, one is built."
+            ),
+            click.option(
+                "--nodes", type=click.IntRange(1, 10_000), help="How many nodes. Default: 2."
+            ),
+            click.option(
+                "--nproc-per-node", type=click.IntRange(1, 64), help="Ranks in each. Default: 1."
+            ),
+            click.option(
+                "--gpu",
+                type=click.Choice(["cpu", "shared", "exclusive", "mps", "mig"]),
+                help="How nodes share the GPUs. Default: cpu.",
+            ),
+            click.option(
+                "--name", metavar="NAME", help="Of the project. Default: that of the folder."
+            ),
+            click.option(
+                "--from",
+                "source",
+                metavar="COMMANDS|FILE|-",
+                help="Make it from `docker run` commands, a script of them, or a Compose file.",
+            ),
+            click.option("-y", "--yes", is_flag=True, help="Ask nothing, take the defaults."),
+            click.option(
+                "--force", is_flag=True, help="Replace files that are there, and say which."
+            ),
+        )
+    ):
+        command = option(command)
+    return command

@@ -64,6 +64,46 @@ def test_a_bug_leaves_its_traceback_in_a_file(
     kept.unlink()
 
 
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: type(error).__name__)
+def test_an_error_says_where_it_is_explained_to_who_asks(
+    error: OrchestrateError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_path: Path, _given: Given, **_options: bool) -> ExitCode:
+        raise error
+
+    monkeypatch.setattr(verbs, "validate_verb", refuse)
+    monkeypatch.setenv("ORCHESTRATE_DOCS", "docs")
+    cli.run(["validate", "p.yaml"])
+    *_, last = capsys.readouterr().err.splitlines()
+    if error.exit_code == ExitCode.USAGE:
+        assert not last.startswith("more: ")
+        return
+    page = Path(__file__).parents[2] / last.removeprefix("more: ")
+    assert page.parent.name == "docs"
+    assert page.is_file()
+    monkeypatch.setenv("ORCHESTRATE_DOCS", "https://docs.example/")
+    cli.run(["validate", "p.yaml"])
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last == f"more: https://docs.example/{page.stem}.html"
+    cli.run(["validate", "p.yaml", "--json"])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_did_not_hold_says_where_diagnoses_are_explained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def judge(_path: Path, _given: Given, **_options: bool) -> ExitCode:
+        return ExitCode.NOT_CONVERGED
+
+    monkeypatch.setattr(verbs, "validate_verb", judge)
+    said = []
+    for base in ("", "/opt/docs"):
+        monkeypatch.setenv("ORCHESTRATE_DOCS", base)
+        assert cli.run(["validate", "p.yaml"]) == 1
+        said.append(capsys.readouterr().err)
+    assert said == ["", "more: /opt/docs/diagnosis.md\n"]
+
+
 def test_a_full_disk_under_the_output_is_no_bug() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
