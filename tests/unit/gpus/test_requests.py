@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from orchestrator.playbook.loader import load_text
 from orchestrator.resolve import resolve
 from orchestrator.state.desired import RunIdentity
 from orchestrator.state.labels import LABEL_SPEC_HASH
+from orchestrator.state.spec import NodeSpec, SidecarSpec
 from tests.unit.workbench import PLAYBOOK
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "requests"
@@ -45,23 +47,35 @@ CASES: Mapping[str, tuple[str, frozenset[str]]] = {
     "exclusive-several-cdi": ("{mode: exclusive, per_node: 2}", CDI),
     "shared": ("{mode: shared, devices: [1], memory_fraction: 0.45}", frozenset()),
     "shared-cdi": ("{mode: shared, devices: [1], memory_fraction: 0.45}", CDI),
+    "mps": ("{mode: mps, devices: [1], pinned_memory: 4GiB}", frozenset()),
+    "mps-cdi": ("{mode: mps, devices: [1], pinned_memory: 4GiB}", CDI),
     "mig": ("{mode: mig}", frozenset()),
     "mig-cdi": ("{mode: mig}", CDI),
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_requests_of(name: str, tmp_path: Path) -> None:
+def asked(name: str, folder: Path) -> dict[str, dict[str, Any]]:
+    """Of the second node, and of the daemon beside the nodes where there is one."""
     gpu, offered = CASES[name]
     text = f"{PLAYBOOK}gpu: {gpu}\n"
-    desired = resolve(load_text(text.encode(), name="p.yaml", folder=tmp_path), TRAITS)
-    node = with_gpus(desired, GPUS, (), offered=offered).nodes[1]
-    creation = Creation(node, IDENTITY, "1000")
-    # The engine's API, and what python-on-whales makes the words of `docker create` of.
-    asked = {"api": create_body(creation), "command": create_options(creation)}
-    for labels in (asked["api"]["Labels"], asked["command"]["labels"]):
+    resolved = resolve(load_text(text.encode(), name="p.yaml", folder=folder), TRAITS)
+    desired = with_gpus(resolved, GPUS, (), offered=offered)
+    of_node, beside = _requests(desired.nodes[1]), desired.sidecar
+    return {**of_node, **({"daemon": _requests(beside)} if beside else {})}
+
+
+def _requests(spec: NodeSpec | SidecarSpec) -> dict[str, dict[str, Any]]:
+    """The engine's API, and what python-on-whales makes the words of `docker create` of."""
+    creation = Creation(spec, IDENTITY, "1000")
+    api, command = create_body(creation), create_options(creation)
+    for labels in (api["Labels"], command["labels"]):
         del labels[LABEL_SPEC_HASH]  # a digest of what the rest says
-    assert asked == json.loads((GOLDEN / f"{name}.json").read_text())
+    return {"api": api, "command": command}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_requests_of(name: str, tmp_path: Path) -> None:
+    assert asked(name, tmp_path) == json.loads((GOLDEN / f"{name}.json").read_text())
 
 
 def test_no_golden_file_is_left_over() -> None:
