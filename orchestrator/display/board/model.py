@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 MAX_TIMES = 16
 """Step times that are kept of a node, for its sparkline."""
 
-PLANNED, STARTING, STARTED = "planned", "starting", "started"
+PLANNED, STARTING, STARTED, STOPPED = "planned", "starting", "started", "stopped"
 TRAINING, DONE, FAILED = "training", "done", "failed"
 WAY = (
     *(FAILED, STARTED, "interpreter", "torch", "rendezvous", "resolved", "reached", "store"),
@@ -178,7 +178,9 @@ def _after_failure(board: Board, event: Event, now_s: float) -> Board:
             return _with_task(board, text, now_s)
         case ReferenceStarted(project):
             return _with_task(board, f"single process {project}, for comparison", now_s)
-        case GangStopped() | GangRestarted() | ReferenceRan():
+        case GangStopped():
+            return replace(board, nodes=tuple(map(_stopped, board.nodes)), tasks=())
+        case GangRestarted() | ReferenceRan():
             return replace(board, tasks=())
         case _:
             return board
@@ -215,6 +217,11 @@ def _loads(known: tuple[Load, ...], usages: Iterable[Usage]) -> tuple[Load, ...]
 
 def _node_to_come(start: StartNode, state: str, phase: str = "") -> NodeView:
     return NodeView(start.node.node_rank, start.node.ranks, state, phase)
+
+
+def _stopped(node: NodeView) -> NodeView:
+    """A node once all that still ran were stopped; how far it had come stays."""
+    return node if node.phase in {DONE, FAILED} else replace(node, state=STOPPED)
 
 
 def _with_node(board: Board, node: NodeView) -> Board:

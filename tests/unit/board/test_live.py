@@ -161,6 +161,54 @@ def test_a_terminal_that_is_gone_ends_nothing() -> None:
     board.stop()
 
 
+class Reflowing(Pane):
+    """A terminal that wraps its lines anew when it becomes narrower, as most do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown = pyte.HistoryScreen(COLUMNS, LINES, history=20_000)
+        self._stream = pyte.Stream(self._shown)
+
+    def write(self, text: str) -> int:
+        self._stream.feed(text.replace("\n", "\r\n"))
+        return super().write(text)
+
+    def narrow(self, columns: int) -> None:
+        """Wrap what is on the screen, and leave the cursor behind the last character."""
+        lines = self.screen
+        self._shown = pyte.HistoryScreen(columns, LINES, history=20_000)
+        self._stream = pyte.Stream(self._shown)
+        self._stream.feed("\r\n".join(lines))
+
+    @property
+    def screen(self) -> list[str]:
+        lines = [line.rstrip() for line in self._shown.display]
+        return lines[: self._shown.cursor.y + 1]
+
+
+def test_a_terminal_that_becomes_narrower_keeps_no_pieces_of_the_board(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    size = os.terminal_size((COLUMNS, LINES))
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: size)
+    pane = Reflowing()
+    board = LiveBoard(pane, "pair on docker")
+    board.look(look_at(STORY, 20.0))
+    board.say("a line")
+    board._draw(board._take_lines())  # as its thread does, but when we want it
+    board._live.start()
+    board._draw([])
+    assert pane.screen.count("a line") == 1
+    size = os.terminal_size((50, LINES))
+    pane.narrow(50)
+    board._draw([])
+    board._live.stop()
+    rules = [line for line in pane.screen if "──" in line]
+    assert ([len(line) for line in rules], pane.screen[0]) == ([50], "a line")
+
+
 # -- as the console has it -------------------------------------------------------
 
 IMAGE = BuildImage(ImageSpec("app:1"), "not there yet")

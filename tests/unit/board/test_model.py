@@ -25,7 +25,9 @@ from orchestrator.events import (
     ActionStarted,
     AttemptBegan,
     Event,
+    FailureDiagnosed,
     GangRestarted,
+    GangStopped,
     NodesSampled,
     PlanMade,
     ReferenceRan,
@@ -42,6 +44,7 @@ from orchestrator.verify.checks import evaluate
 from orchestrator.watch import Look
 from tests.unit.board.boards import EMPTY, board_of, look_at, trained
 from tests.unit.fakes import node_spec
+from tests.unit.test_console import FOUND
 from tests.unit.verify.results import ok, pending
 from tests.unit.verify.story import RUN_ID, START_S, Story
 
@@ -97,6 +100,20 @@ def test_an_attempt_begins_with_the_nodes_as_they_are() -> None:
         nodes=(
             NodeView(0, range(1), "running", "started"),
             NodeView(1, range(1, 2), "exited 0", "done"),
+        ),
+    )
+
+
+def test_when_the_gang_is_stopped_what_had_ended_stays_as_it_ended() -> None:
+    story = Story()
+    story.end(1, 3)
+    began = (AttemptBegan(story.at(0).nodes), FailureDiagnosed(FOUND))
+    assert told(*began).tasks == (TaskView("stop what still runs", NOW_S),)
+    assert told(*began, GangStopped(("pair-node-0",), 0.3)) == replace(
+        EMPTY,
+        nodes=(
+            NodeView(0, range(1), "stopped", "started"),
+            NodeView(1, range(1, 2), "exited 3", "failed"),
         ),
     )
 
