@@ -263,7 +263,7 @@ def test_one_that_hangs_ends_by_its_deadline_with_all_it_started(path: Path, han
     began_s = time.monotonic()
     with pytest.raises(GpuUnavailable, match=r"did not answer within 0\.2 s"):
         read_inventory(deadline_s=0.2)
-    assert time.monotonic() - began_s < 10
+    assert time.monotonic() - began_s < 120  # it would take 600
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert str(path / "nvidia-smi") not in listed.stdout
 
