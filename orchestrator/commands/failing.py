@@ -26,7 +26,10 @@ PAGES = {
 }
 """The page that explains a kind of end; exit-codes explains the others."""
 
-_EXPLAINED = frozenset((ExitCode.CONVERGED, ExitCode.CHANGES_PENDING, ExitCode.USAGE))
+_PLAIN = frozenset(
+    (ExitCode.CONVERGED, ExitCode.CHANGES_PENDING, ExitCode.USAGE, ExitCode.INTERRUPTED)
+)
+"""Ends that need no page."""
 
 
 def page_of(code: ExitCode) -> str:
@@ -41,7 +44,7 @@ def tell_more(code: ExitCode) -> None:
 
     In a pipe an error stays the one line that programs rest on.
     """
-    if code not in _EXPLAINED and (sys.stderr.isatty() or os.environ.get(DOCS)):
+    if code not in _PLAIN and (sys.stderr.isatty() or os.environ.get(DOCS)):
         with suppress(OSError):
             Console().say_error(f"more: {page_of(code)}")
 

@@ -132,7 +132,8 @@ def test_a_run_that_fails_says_why_below_the_board(desk: Desk) -> None:
         assert [
             line.split()[:4] for line in lines if " failed " in line and " exited 3 " in line
         ] == [["1", "exited", "3", "failed"]]
-        assert lines[-1].startswith("RECAP")
+        assert lines[-2].startswith("RECAP")
+        assert lines[-1] == "more: docs/diagnosis.md"
         assert (len(rules(lines)), shown.is_cursor_shown) == (1, True)
 
 
