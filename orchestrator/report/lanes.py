@@ -36,6 +36,10 @@ _LEADS_TO = {
     Phase.STORE: "store",
     Phase.JOINED: "collective",
 }
+_ORDER = list(Phase)
+_WAITS_IN = {Phase.REACHED: "store", Phase.STORE: "collective"}
+"""Where a rank that came so far waits for others; one that came less far holds them up."""
+
 MAX_MARKS = 1_000
 
 
@@ -64,7 +68,8 @@ def spans_of(passage: Passage, steps: Steps, zero_s: float) -> tuple[Span, ...]:
     if Phase.JOINED in passage.phases or len(steps):
         found += _around_steps(at_s, until_s, steps)
     elif found and passage.phases:
-        found.append(Span("stuck", at_s, until_s, passage.stopped_at))
+        phase = _WAITS_IN.get(max(passage.phases, key=_ORDER.index), "stuck")
+        found.append(Span(phase, at_s, until_s, passage.stopped_at))
     return tuple(span for span in found if span.end_s > span.begin_s)
 
 

@@ -230,6 +230,7 @@
     if (above) element("p", `${above} higher ${above === 1 ? "value is" : "values are"} cut off`, figure.querySelector("figcaption"));
     const many = num > MANY;
     if (many) columns.push(xs.map((_, at) => middle(columns, at)));
+    let near = null; // the curve next to the mouse, as uPlot counts them
     const paint = (at) => colourOf(used[at][1], Math.max(num, pairs.length));
     const chart = make(holder, group, {
       height: 210,
@@ -243,16 +244,16 @@
       })), ...(many ? [{ stroke: () => css("--text"), width: 1.5, points: { show: false } }] : [])],
       cursor: { sync: { key: group }, focus: { prox: 24 }, points: { size: 6 }, drag: { x: true, y: false }, y: false },
       focus: { alpha: many ? 0.08 : 0.22 },
-      hooks: { setCursor: [(u) => { if (u.cursor.event && u.cursor.idx !== null) show(u.cursor.idx, false); }] },
+      hooks: { setSeries: [(_u, at, { focus }) => { if (focus !== undefined) near = focus ? at : null; }],
+        setCursor: [(u) => { if (u.cursor.event && u.cursor.idx !== null) show(u.cursor.idx, false); }] },
     }, columns);
     const label = (at) => (group === "time" ? seconds(xs[at]) : `step ${amount(xs[at])}`);
     function rows(at) {
       const found = used.map(([, index], place) => [paint(place), names(index), columns[place + 1][at], place])
         .filter((row) => row[2] !== null);
       if (found.length <= MANY) return found.map(([c, name, value]) => [c, name, told(value)]);
-      const near = chart.plot.series.findIndex((one, place) => place && one._focus) - 1;
       const sorted = found.map((row) => row[2]).sort((a, b) => a - b);
-      const one = found.filter((row) => row[3] === near).map(([c, name, value]) => [c, name, told(value)]);
+      const one = found.filter((row) => row[3] === near - 1).map(([c, name, value]) => [c, name, told(value)]);
       const most = found.find((row) => row[2] === sorted[sorted.length - 1]);
       return [...one, ["", "least", told(sorted[0])], [css("--text"), "median", told(sorted[sorted.length >> 1])],
         ["", `most: ${most[1]}`, told(most[2])]];

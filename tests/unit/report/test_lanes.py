@@ -52,6 +52,15 @@ def test_a_rank_that_got_no_further_says_where_it_stopped() -> None:
     assert found[2:] == (Span("torch", 1.5, 4.0), Span("stuck", 4.0, 20.0, "never called"))
 
 
+def test_a_rank_that_waits_for_others_is_told_from_the_one_that_they_wait_for() -> None:
+    phases = {phase: at_s for phase, at_s in PHASES.items() if phase is not Phase.JOINED}
+    found = spans_of(Passage(NODE, phases, "1 of 2", 120.0), Steps(), 100.0)
+    assert found[-1] == Span("collective", 6.0, 20.0, "1 of 2")
+    del phases[Phase.STORE]
+    found = spans_of(Passage(NODE, phases, "1 of 2", 120.0), Steps(), 100.0)
+    assert found[-1] == Span("store", 5.0, 20.0, "1 of 2")
+
+
 def test_a_rank_that_joined_and_made_no_step_is_between() -> None:
     assert spans_of(Passage(NODE, PHASES, "", 120.0), Steps(), 100.0)[-1] == (
         Span("setup", 7.0, 20.0)
