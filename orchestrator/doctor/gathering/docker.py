@@ -110,12 +110,17 @@ def _engine(reader: Reader) -> Engine:
     version = reader.version()  # says in plain words that there is no engine, where there is none
     began_s = time.time()
     info = reader.info()
-    return engine_from_info(info, version, (began_s + time.time()) / 2)
+    return engine_from_info(info, version, (began_s, time.time()))
 
 
-def engine_from_info(info: Json, version: str, now_s: float) -> Engine:
-    """Take apart what an engine says of itself; each field may be missing in older ones."""
-    now = info.get("SystemTime")
+def engine_from_info(info: Json, version: str, asked_s: tuple[float, float]) -> Engine:
+    """Take apart what an engine says of itself; each field may be missing in older ones.
+
+    Args:
+        info: what it said.
+        version: of the engine.
+        asked_s: when it was asked and when it had answered, by this machine's clock.
+    """
     options = [str(each) for each in info.get("SecurityOptions") or ()]
     pools = info.get("DefaultAddressPools") or ()
     return Engine(
@@ -137,8 +142,15 @@ def engine_from_info(info: Json, version: str, now_s: float) -> Engine:
         cdi_folders=tuple(map(str, info.get("CDISpecDirs") or ())),
         cdi_devices=tuple(sorted(each for each in cdi_devices(info) if each.startswith(CDI_KIND))),
         pool_sizes=tuple(_num_subnets(pool) for pool in pools),
-        ahead_s=(parse_time(str(now)) or now_s) - now_s if now else 0.0,
+        ahead_s=_ahead(parse_time(str(info.get("SystemTime", ""))), *asked_s),
     )
+
+
+def _ahead(now_s: float | None, began_s: float, ended_s: float) -> float:
+    """How far a clock is ahead for sure, that was read at some moment between two of ours."""
+    if now_s is None:
+        return 0.0
+    return max(0.0, now_s - ended_s) + min(0.0, now_s - began_s)
 
 
 def _num_subnets(pool: Mapping[str, Any]) -> int:

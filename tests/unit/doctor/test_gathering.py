@@ -6,9 +6,9 @@ import gzip
 import os
 import socket
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +47,7 @@ from orchestrator.doctor.gathering.machine import (
 from orchestrator.errors import EngineFailed, ExitCode, GpuUnavailable, UnusableSetting
 from orchestrator.gpus.inventory import Gpu
 from orchestrator.state.observed import ProjectSummary
-from tests.unit.doctor.stand_in import INFO, REFUSAL, answers, put_docker
+from tests.unit.doctor.stand_in import REFUSAL, answers, put_docker
 from tests.unit.fake_engine import FakeEngine
 
 DEADLINE = {"ORCHESTRATE_DEADLINE_S": "120"}
@@ -277,16 +277,36 @@ def test_a_deadline_that_means_nothing_is_refused() -> None:
     assert docker_cli({}).deadlines.answer_s == 10.0
 
 
-def test_clocks_and_little_said() -> None:
-    now_s = 1_700_000_000.0
-    info = {"SystemTime": "2023-11-14T22:13:25.500000000Z", "SecurityOptions": ["name=rootless"]}
-    engine = engine_from_info(info, "20.10", now_s)
-    assert engine.ahead_s == pytest.approx(5.5)
-    assert engine.is_rootless
-    assert engine_from_info({}, "19.03", now_s) == replace(
-        engine, version="19.03", is_rootless=False, ahead_s=0.0
+@pytest.mark.parametrize(
+    ("began_s", "ended_s", "ahead_s"),
+    [(0.0, 9.0, 0.0), (0.0, 3.0, 2.5), (7.5, 9.0, -2.0), (5.5, 5.5, 0.0)],
+)
+def test_clocks(began_s: float, ended_s: float, ahead_s: float) -> None:
+    info = {"SystemTime": "1970-01-01T00:00:05.500000000Z"}
+    assert engine_from_info(info, "28.0", (began_s, ended_s)).ahead_s == pytest.approx(ahead_s)
+
+
+@pytest.mark.parametrize("said", [{}, {"SystemTime": "?"}, {"SystemTime": None}])
+def test_an_engine_that_says_little(said: dict[str, Any]) -> None:
+    assert engine_from_info(said, "19.03", (0.0, 1.0)) == Engine(
+        version="19.03",
+        name="",
+        kernel="",
+        cpus=0,
+        memory_bytes=0,
+        data_root="",
+        cgroup_version="1",
+        cgroup_driver="",
+        limiting=Limiting(),
+        is_rootless=False,
+        runtimes=(),
+        cdi_folders=(),
+        cdi_devices=(),
+        pool_sizes=(),
+        ahead_s=0.0,
     )
-    assert engine_from_info(INFO | {"SystemTime": "?"}, "1", time.time()).ahead_s == 0.0
+    rootless = engine_from_info({"SecurityOptions": ["name=rootless"]}, "19.03", (0.0, 1.0))
+    assert rootless.is_rootless
 
 
 def test_places(tmp_path: Path) -> None:
