@@ -88,7 +88,7 @@ def _wanted(patient: Patient) -> tuple[Request | None, DesiredState | None, Need
         return None, None, None
     request = Request(patient.loaded, patient.engine, patient.state_folder / "locks")
     desired = desired_state(request)
-    return request, desired, needs_of(desired, patient.loaded.playbook.gpu.mode)
+    return request, desired, needs_of(desired)
 
 
 def _gather(patient: Patient, needs: Needs | None) -> Facts:

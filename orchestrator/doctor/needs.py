@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from orchestrator.gpus.demand import GpuDemand
 from orchestrator.resolve import DEFAULT_SHM_BYTES
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.spec import NodeSpec
@@ -31,7 +32,7 @@ class Needs:
         image: its tag; None where nodes have none.
         builds: the image is made here.
         network: the one that is made for it, which takes a range of addresses.
-        gpu_mode: `cpu` where it asks for none.
+        gpu_mode: `cpu` where it asks for none; `gpus` is what it asks for.
         has_mounts: nodes are to see folders of this machine, the probe's apart.
     """
 
@@ -41,6 +42,7 @@ class Needs:
     builds: bool
     network: str | None
     gpu_mode: str
+    gpus: GpuDemand | None
     has_mounts: bool
 
 
@@ -74,7 +76,7 @@ def _with_too_much_shm(nodes: Iterable[NodeSpec]) -> Iterator[str]:
             yield node.name
 
 
-def needs_of(desired: DesiredState, gpu_mode: str) -> Needs:
+def needs_of(desired: DesiredState) -> Needs:
     """What a desired state asks for."""
     image, network = desired.image, desired.network
     return Needs(
@@ -83,6 +85,7 @@ def needs_of(desired: DesiredState, gpu_mode: str) -> Needs:
         image=image.tag if image else None,
         builds=bool(image and image.recipe),
         network=network.name if network and not network.external else None,
-        gpu_mode=gpu_mode,
+        gpu_mode=desired.gpus.mode if desired.gpus else "cpu",
+        gpus=desired.gpus,
         has_mounts=any(node.mounts for node in desired.nodes),
     )

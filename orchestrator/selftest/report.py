@@ -10,7 +10,7 @@ from orchestrator.printable import printable
 from orchestrator.selftest.result import ModeResult
 
 FILE = "orchestrate-gpu-selftest.md"
-_HEADINGS = ("mode", "result", "joined", "sum", "training", "GPUs used", "backend", "took")
+_HEADINGS = ("mode", "result", "joined", "all_reduce", "training", "GPUs used", "backend", "took")
 
 
 def rows(results: Sequence[ModeResult]) -> list[tuple[str, ...]]:

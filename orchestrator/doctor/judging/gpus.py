@@ -10,8 +10,10 @@ from orchestrator.doctor.finding import Finding, RunProgram, Status, ok, skipped
 from orchestrator.doctor.judging.engine import version_of
 from orchestrator.doctor.needs import Needs
 from orchestrator.errors import ExitCode
+from orchestrator.gpus.demand import GpuDemand
 from orchestrator.gpus.inventory import DEFAULT_COMPUTE_MODE, Gpu
 from orchestrator.gpus.names import uuid_of
+from orchestrator.gpus.pool import closed
 
 _CDI_SINCE = (25, 0)
 
@@ -31,7 +33,7 @@ def judge_gpus(facts: Facts, needs: Needs | None) -> Iterator[Finding]:
     yield _mps(gpus, mode, facts.system)
     if not isinstance(gpus.inventory, Unknown):
         yield _mig(gpus.inventory)
-        yield _compute_mode(gpus.inventory, mode, facts.system)
+        yield _compute_mode(gpus.inventory, needs.gpus if needs else None, facts.system)
 
 
 def _driver(gpus: Gpus, system: System) -> Finding:
@@ -148,19 +150,20 @@ def _mig(gpus: Sequence[Gpu]) -> Finding:
     return ok("gpu-mig", "; ".join(map(str, cut)))
 
 
-def _compute_mode(gpus: Sequence[Gpu], mode: str, system: System) -> Finding:
+def _compute_mode(gpus: Sequence[Gpu], demand: GpuDemand | None, system: System) -> Finding:
     id_ = "gpu-compute-mode"
     odd = [gpu for gpu in gpus if gpu.compute_mode != DEFAULT_COMPUTE_MODE]
     if not odd:
         return ok(id_, f"{DEFAULT_COMPUTE_MODE}: any number of processes")
     found = "; ".join(f"GPU {gpu.index}: {gpu.compute_mode}" for gpu in odd)
-    is_fatal = mode == "shared" or any(gpu.compute_mode == "Prohibited" for gpu in odd)
-    if mode and not is_fatal:
+    shut = closed(demand, gpus) if demand else {}
+    first = next((gpu for gpu in odd if gpu.uuid in shut), None)
+    if first is None:
         return ok(id_, found)
     return Finding(
         id_,
         Status.WARNING,
         found,
-        "such a GPU takes one process or none, and says `all CUDA-capable devices are busy`",
-        mending.as_root(system, f"nvidia-smi -i {odd[0].index} -c DEFAULT"),
+        "a GPU that takes one process or none is not chosen for such nodes",
+        mending.as_root(system, f"nvidia-smi -i {first.index} -c DEFAULT"),
     )

@@ -26,6 +26,7 @@ from orchestrator.doctor.facts import (
 from orchestrator.doctor.judging.machine import NETWORKING, SHAPING
 from orchestrator.doctor.needs import Load, Needs
 from orchestrator.errors import ExitCode
+from orchestrator.gpus.demand import GpuDemand, Sharing
 from orchestrator.gpus.inventory import Gpu
 
 GIB = 1024**3
@@ -104,9 +105,17 @@ PAIR = Needs(
     builds=True,
     network="pair-net",
     gpu_mode="cpu",
+    gpus=None,
     has_mounts=False,
 )
-GPU_PAIR = replace(PAIR, gpu_mode="shared")
+
+
+def with_mode(mode: Sharing) -> Needs:
+    """A pair of nodes that uses GPUs in a mode."""
+    return replace(PAIR, gpu_mode=mode, gpus=GpuDemand(mode, "NVIDIA_VISIBLE_DEVICES"))
+
+
+GPU_PAIR = with_mode("shared")
 
 
 def machine(**changes: Any) -> Facts:

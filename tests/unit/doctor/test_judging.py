@@ -54,6 +54,7 @@ from tests.unit.doctor.machines import (
     with_docker,
     with_engine,
     with_gpus,
+    with_mode,
 )
 
 START = Finding(
@@ -527,7 +528,7 @@ def test_an_mps_daemon_in_the_way() -> None:
         Status.WARNING,
         "echo quit | nvidia-cuda-mps-control",
     )
-    by_mps = replace(GPU_PAIR, gpu_mode="mps")
+    by_mps = with_mode("mps")
     assert troubles(with_gpus(mps=running), by_mps) == (finding,)
     ready = replace(running, is_running=False)
     assert found(with_gpus(mps=ready), by_mps, "gpu-mps") == ok("gpu-mps", ready.program)
@@ -536,19 +537,27 @@ def test_an_mps_daemon_in_the_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("compute_mode", "mode", "is_trouble"),
+    ("compute_mode", "needs", "is_trouble"),
     [
-        ("Exclusive_Process", "shared", True),
-        ("Exclusive_Process", "exclusive", False),
-        ("Prohibited", "exclusive", True),
-        ("Default", "shared", False),
+        ("Exclusive_Process", GPU_PAIR, True),
+        ("Exclusive_Process", with_mode("exclusive"), False),
+        ("Exclusive_Process", with_mode("mps"), False),
+        ("Prohibited", with_mode("exclusive"), True),
+        ("Prohibited", None, False),
+        ("Default", GPU_PAIR, False),
     ],
 )
-def test_compute_modes(compute_mode: str, mode: str, *, is_trouble: bool) -> None:
+def test_compute_modes(compute_mode: str, needs: Needs | None, *, is_trouble: bool) -> None:
     facts = with_gpus(inventory=(replace(A100, compute_mode=compute_mode),))
-    told = [(each.id, each.mend) for each in troubles(facts, replace(GPU_PAIR, gpu_mode=mode))]
+    told = [(each.id, each.mend) for each in troubles(facts, needs)]
     mend = "sudo nvidia-smi -i 0 -c DEFAULT"
     assert told == ([("gpu-compute-mode", mend)] if is_trouble else [])
+    says = found(facts, needs, "gpu-compute-mode").found
+    assert says == (
+        "Default: any number of processes"
+        if compute_mode == "Default"
+        else f"GPU 0: {compute_mode}"
+    )
 
 
 # -- the machine ----------------------------------------------------------------------
