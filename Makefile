@@ -58,7 +58,7 @@ bench: $(VENV)/.dev engine busybox ## compare with a shell script and Compose; w
 benchprobe: $(VENV)/.dev $(VENV)/.train ## what the probe costs a training step; writes docs/probe.md
 	@$(BIN)/python -m benchmarks.probe --out docs/probe.md
 
-screenshots: $(VENV)/.dev browser ## make the pictures of docs/images
+screenshots: $(VENV)/.dev browser engine ## make the pictures of docs/images
 	@$(BIN)/python -m tests.screenshots --out docs/images
 
 benchreport: $(VENV)/.dev browser ## what a large report weighs, and how long it takes to open; writes docs/report.md

@@ -9,6 +9,7 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,13 @@ import pyte
 
 DEADLINE_S = 120.0
 """For whatever is waited for: a machine with a lot to do takes its time."""
+
+# Ctrl-C goes to who owns the terminal. Not in a `preexec_fn`, which is no good beside threads.
+_TAKE_THE_TERMINAL = """\
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 _FULL_CLEAR = (b"\x1b[2J", b"\x1b[3J", b"\x1b[H", b"\x1bc", b"\x1b[?1049h", b"\x1b[?47h")
 
@@ -43,14 +51,13 @@ class Terminal:
         self._fd, child_fd = pty.openpty()
         self._set_size(size)
         self.process = subprocess.Popen(
-            argv,
+            [sys.executable, "-c", _TAKE_THE_TERMINAL, *argv],
             cwd=cwd,
             env={**env, "TERM": "xterm-256color", "PYTHONUTF8": "1"},
             stdin=child_fd,
             stdout=child_fd,
             stderr=child_fd,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,  # noqa: PLW1509
         )
         os.close(child_fd)
 

@@ -87,7 +87,7 @@ def test_a_board_moves_and_leaves_a_tidy_screen(desk: Desk) -> None:
         go.touch()
         assert shown.finish() == 0
         lines = [line for line in shown.scrolled if line]
-        assert lines[-1].startswith("RECAP")
+        assert sum(line.startswith("RECAP") for line in lines) == 1
         assert [line.split()[:3] for line in lines if " exited 0 " in line] == [
             ["0", "exited", "0"],
             ["1", "exited", "0"],
@@ -117,7 +117,7 @@ def test_interrupted_it_leaves_the_terminal_as_it_was(
         interrupt(shown)
         assert shown.finish() == 130
         lines = [line for line in shown.scrolled if line]
-        assert "interrupted" in lines[-1] + lines[-2]
+        assert any("interrupted" in line for line in lines)
         assert len(rules(lines)) == 1
         assert (shown.is_cursor_shown, shown.was_cleared) == (True, False)
 
@@ -132,8 +132,7 @@ def test_a_run_that_fails_says_why_below_the_board(desk: Desk) -> None:
         assert [
             line.split()[:4] for line in lines if " failed " in line and " exited 3 " in line
         ] == [["1", "exited", "3", "failed"]]
-        assert lines[-2].startswith("RECAP")
-        assert lines[-1] == "more: docs/diagnosis.md"
+        assert sum(line.startswith("RECAP") for line in lines) == 1
         assert (len(rules(lines)), shown.is_cursor_shown) == (1, True)
 
 
@@ -154,7 +153,10 @@ def test_a_run_started_elsewhere_is_watched_to_its_end(desk: Desk) -> None:
         go.touch()
         assert shown.finish() == 0
         lines = [line for line in shown.scrolled if line]
-        assert lines[-1].startswith("ok:      check completed: 2 nodes ended with 0")
+        ended = "ok:      check completed: 2 nodes ended with 0"
+        assert lines.index("CHECKS") < max(
+            number for number, line in enumerate(lines) if line.startswith(ended)
+        )
         assert (len(rules(lines)), shown.is_cursor_shown, shown.was_cleared) == (1, True, False)
 
 

@@ -113,14 +113,16 @@ class LiveBoard:
     def say(self, text: str) -> None:
         """Print a line above the board, after all that nodes have written so far."""
         with self._lock:
-            self._lines += [*self._logs.take_all(), text]
             self._wait_for_room()
+            if self._failure is None:
+                self._lines += [*self._logs.take_all(), text]
 
     def say_log(self, at_s: float, text: str) -> None:
         """Print what a node wrote above the board, in the order of its time among such lines."""
         with self._lock:
-            self._logs.add(at_s, text, time.monotonic())
             self._wait_for_room()
+            if self._failure is None:  # or nobody would ever take them
+                self._logs.add(at_s, text, time.monotonic())
 
     def _wait_for_room(self) -> None:
         self._lock.wait_for(
