@@ -47,6 +47,7 @@ def report_html(model: ReportModel, other: ReportModel | None = None) -> str:
         model=model,
         figures=figures(model),
         ranks=rank_summaries(model),
+        phases=[name for name, _ in max((lane.reached_s for lane in model.lanes), key=len)],
         comparison=None if other is None else compare(model, other),
         began=_moment(model.began_at_s),
         version=__version__,

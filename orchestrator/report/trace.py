@@ -78,7 +78,7 @@ def _lane_events(lane: Lane) -> Iterator[TraceEvent]:
         found = {"loss": loss, "tokens per second": tokens}
         for name, value in found.items():
             if not math.isnan(value):
-                yield _counter(f"{name}, rank {lane.rank}", at_s, value, where)
+                yield _counter(name, at_s, {f"rank {lane.rank}": value}, where)
 
 
 def _step_events(lane: Lane, where: dict[str, int]) -> Iterator[TraceEvent]:
@@ -100,8 +100,8 @@ def _usage_events(node: NodeView) -> Iterator[TraceEvent]:
     for at_s, processors, memory in zip(
         usage.at_s, usage.processors, usage.memory_bytes, strict=True
     ):
-        yield _counter("processors", at_s, processors, where)
-        yield _counter("memory, MiB", at_s, memory / 2**20, where)
+        yield _counter("processors", at_s, {"busy": processors}, where)
+        yield _counter("memory", at_s, {"MiB": memory / 2**20}, where)
 
 
 def _complete(
@@ -111,8 +111,8 @@ def _complete(
     return {"name": name, "cat": kind, "ph": "X", "ts": begin, "dur": end - begin, **more}
 
 
-def _counter(name: str, at_s: float, value: float, where: dict[str, int]) -> TraceEvent:
-    args = {"value": round(value, 6)}
+def _counter(name: str, at_s: float, values: dict[str, float], where: dict[str, int]) -> TraceEvent:
+    args = {key: round(value, 6) for key, value in values.items()}
     return {"name": name, "ph": "C", "ts": _us(at_s), **where, "args": args}
 
 

@@ -117,17 +117,17 @@ def test_the_whole_trace_of_a_rank() -> None:
             "args": {"what": "pair-node-0 exited with code 0"},
         },
         *(
-            {"name": f"{name}, rank 0", "ph": "C", "ts": at, **where, "args": {"value": value}}
+            {"name": name, "ph": "C", "ts": at, **where, "args": {"rank 0": value}}
             for at, name, value in (
                 (4_500_000, "loss", 5.5), (4_500_000, "tokens per second", 64.0),
                 (5_000_000, "loss", 4.5), (5_000_000, "tokens per second", 64.0),
             )
         ),
         *(
-            {"name": name, "ph": "C", "ts": at, **where, "args": {"value": value}}
-            for at, name, value in (
-                (2_000_000, "processors", 0.5), (2_000_000, "memory, MiB", 1.0),
-                (4_000_000, "processors", 0.75), (4_000_000, "memory, MiB", 2.0),
+            {"name": name, "ph": "C", "ts": at, **where, "args": {unit: value}}
+            for at, name, unit, value in (
+                (2_000_000, "processors", "busy", 0.5), (2_000_000, "memory", "MiB", 1.0),
+                (4_000_000, "processors", "busy", 0.75), (4_000_000, "memory", "MiB", 2.0),
             )
         ),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import redaction
+from orchestrator.errors import EngineFailed
 from tests.unit.desk import Desk, desk
 from tests.unit.fake_engine import Script
 from tests.unit.support.test_bundle import canaries_in, talkative
@@ -56,6 +57,14 @@ def _verdict(desk: Desk, run_id: str) -> int:
     path = desk.folder / f".orchestrate/runs/pair/{run_id}/verdict.json"
     code: int = json.loads(path.read_text())["apply"]["exit_code"]
     return code
+
+
+def test_a_run_that_never_started_has_a_report_too(desk: Desk) -> None:
+    desk.engine.failures["start_nodes"] = EngineFailed("no more pids")
+    assert desk.run("apply", "pair.yaml").code == 12
+    (run_id,) = run_ids(desk)
+    assert desk.run("report", "--run", run_id).code == 0
+    assert "no more pids" in (desk.folder / "report.html").read_text()
 
 
 def test_what_is_not_there_is_said(desk: Desk) -> None:
