@@ -79,5 +79,7 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
 
 
 def write_page(app: click.Group, folder: Path) -> None:
-    """Write the page into a folder."""
-    (folder / PAGE_FILE).write_text(page(app), encoding="utf-8")
+    """Write the page into a folder, unless it is there and the same."""
+    path, text = folder / PAGE_FILE, page(app)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")

@@ -18,6 +18,7 @@ PLACE = Place("p", "p.yaml", "/lab", "/lab", "docker run")
 RUN = "docker run i "
 
 
+@pytest.mark.docker
 def test_the_table_knows_every_flag_of_the_docker_command_here() -> None:
     done = subprocess.run(
         ["docker", "run", "--help"], capture_output=True, text=True, check=True, timeout=60
