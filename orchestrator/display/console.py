@@ -6,12 +6,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, assert_never
 
 from orchestrator.display.colours import RANK_COLOURS
 from orchestrator.display.recap import doing
+from orchestrator.display.suiting import can_show_board
 from orchestrator.events import (
     ActionDone,
     ActionFailed,
@@ -363,17 +364,6 @@ class Console:
 
     def _paint(self, colour: str, text: str) -> str:
         return _painted(colour, text) if self._colours else text
-
-
-def can_show_board(out: TextIO, environ: Mapping[str, str]) -> bool:
-    """True for a terminal that moves its cursor, of a person who wants colours, outside of CI."""
-    return (
-        out.isatty()
-        and environ.get("TERM", "dumb") not in {"", "dumb", "unknown"}
-        and not environ.get("NO_COLOR")
-        and environ.get("CI", "") in {"", "0", "false"}
-        and (out.encoding or "").lower().replace("-", "") == "utf8"
-    )
 
 
 def _print_error(colour: str, text: str) -> None:

@@ -14,7 +14,8 @@ import pytest
 from orchestrator import redaction
 from orchestrator.display import cursor
 from orchestrator.display.board.live import MAX_WAITING, LiveBoard
-from orchestrator.display.console import Console, can_show_board
+from orchestrator.display.console import Console
+from orchestrator.display.suiting import can_show_board
 from orchestrator.events import (
     ActionDone,
     ActionProgressed,
