@@ -90,7 +90,7 @@ def version_of(text: str) -> tuple[int, int]:
 def _version(engine: Engine, system: System) -> Finding:
     version = version_of(engine.version)
     lacking = "; ".join(what for since, until, what in _LACKING if since <= version < until)
-    found = f"{engine.version}{f': {lacking}' if lacking else ''}"
+    found = (engine.version or "unknown") + (f": {lacking}" if lacking else "")
     if version >= OLDEST:
         return ok("engine-version", found)
     return Finding(

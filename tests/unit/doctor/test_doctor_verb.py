@@ -14,6 +14,7 @@ from orchestrator.doctor.document import doctor_schema, schema_text
 from orchestrator.state.observed import ProjectSummary
 from tests.nvidia import put_nvidia_smi
 from tests.unit.desk import Desk, desk
+from tests.unit.doctor.machines import DEBIAN
 from tests.unit.doctor.stand_in import answers, put_docker
 from tests.unit.report.test_result import strict
 from tests.unit.workbench import PLAYBOOK
@@ -152,6 +153,27 @@ def test_what_was_left_is_removed_once_it_is_agreed(
     assert "changed: orchestrate destroy left" in said.out.splitlines()
     before, after = said.out.split("AGAIN\n")
     assert (shown(before)["leftovers"], shown(after)["leftovers"]) == ("warning", "ok")
+
+
+def test_a_service_is_started(ward: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = ward.folder / "no.sock"
+    monkeypatch.setattr("orchestrator.doctor.gathering.docker.DEFAULT_SOCKET", usual)
+    monkeypatch.setattr("orchestrator.doctor.examination.read_system", lambda _root: DEBIAN)
+    folder, started = ward.folder / "bin", ward.folder / "started"
+    put_docker(started, answers())
+    put_docker(folder, {})
+    for name, script in (
+        ("systemctl", f'echo "$*" > {ward.folder}/asked; cp {started}/docker {folder}/docker'),
+        ("sudo", 'shift; exec "$@"'),
+    ):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    said = ward.run("doctor", "pair.yaml", "--fix", "--yes")
+    before, after = said.out.split("AGAIN\n")
+    assert (shown(before)["engine-answers"], shown(after)["engine-answers"]) == ("problem", "ok")
+    assert "changed: systemctl start docker" in before.splitlines()
+    assert (ward.folder / "asked").read_text() == "start docker\n"
+    assert said.code == 0
 
 
 def test_nothing_is_done_without_consent(ward: Desk) -> None:
