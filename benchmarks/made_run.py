@@ -229,7 +229,13 @@ def _records(shape: Shape, node: ObservedNode) -> Iterator[tuple[float, dict[str
         return
     if node.node_rank == shape.dies:
         failed = {"event": "rank_failed", "error_type": "RuntimeError"}
-        yield end_s - 0.1, failed | {"reason": shape.words or "loss is not finite"}
+        reason = shape.words or "loss is not finite"
+        traceback = (
+            'Traceback (most recent call last):\n  File "/workspace/train.py", line 88, in <module>'
+            '\n    main()\n  File "/workspace/train.py", line 61, in main\n    check(loss)\n'
+            f"RuntimeError: {reason}"
+        )
+        yield end_s - 0.1, failed | {"reason": reason, "traceback": traceback}
     else:
         yield end_s - 0.1, {"event": "training_finished"}
 

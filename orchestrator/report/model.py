@@ -134,6 +134,14 @@ class PlannedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class LastWords:
+    """The end of what a node that ended badly has to say: a rank's traceback, or its last lines."""
+
+    who: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt before this one, that failed."""
 
@@ -164,6 +172,7 @@ class ReportModel:
     checks: tuple[CheckResult, ...]
     diagnosis: Diagnosis | None
     missing: tuple[str, ...] = ()
+    last_words: tuple[LastWords, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     plan: tuple[PlannedObject, ...] = ()
     happenings: tuple[Happening, ...] = ()

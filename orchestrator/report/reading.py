@@ -46,6 +46,7 @@ from orchestrator.report.model import (
     Attempt,
     Happening,
     Lane,
+    LastWords,
     Mark,
     NodeView,
     PlannedObject,
@@ -61,6 +62,9 @@ from orchestrator.verify.facts import RunFacts
 from orchestrator.verify.phases import how_far, ways
 
 EVERYTHING = Quotable()
+MAX_LAST_WORDS = 4
+"""Nodes whose last words are shown: where one fails, others fail of that."""
+
 WORDLESS = frozenset({"plan_made", "action_done", "attempt_began", "node_ended", "attempt_judged"})
 """Events that quote no node."""
 
@@ -106,6 +110,7 @@ def read_report(folder: Path, quotable: Quotable = EVERYTHING) -> ReportModel:
         checks=verdict.checks,
         diagnosis=verdict.diagnosis,
         missing=recalled.missing,
+        last_words=_last_words(recalled, nodes) if quotable.logs else (),
         attempts=_attempts(folder),
         plan=tuple(PlannedObject(*each) for each in planned(_json(folder / PLAN_FILE))),
         happenings=_happenings(folder, zero_s, quotable),
@@ -168,6 +173,30 @@ def _last_nodes(folder: Path, recalled: Recalled) -> dict[int, ObservedNode]:
     """The nodes as they were found last: after the run was judged, if they were kept then."""
     found = {node.node_rank: node for node in recalled.judgement.run.nodes}
     return found | {node.node_rank: node for node in last_states(folder, recalled.kept)}
+
+
+def _last_words(recalled: Recalled, nodes: dict[int, ObservedNode]) -> tuple[LastWords, ...]:
+    """Of the nodes that ended badly by themselves, those that ended first."""
+    facts = recalled.judgement.run.facts
+    ended = [
+        node
+        for node in nodes.values()
+        if _ending(recalled, node)[1] == "bad" and node.node_rank in facts.nodes
+    ]
+    ended.sort(key=lambda node: (node.finished_at_s or 0.0, node.node_rank))
+    return tuple(
+        words for node in ended[:MAX_LAST_WORDS] for words in _words_of(facts, node) if words.lines
+    )
+
+
+def _words_of(facts: RunFacts, node: ObservedNode) -> list[LastWords]:
+    tracebacks = [
+        LastWords(f"Traceback of rank {rank}", tuple(facts.ranks[rank].traceback.splitlines()))
+        for rank in node.spec.ranks
+        if facts.ranks[rank].traceback
+    ]
+    lines = tuple(facts.nodes[node.node_rank].tail)
+    return tracebacks or [LastWords(f"Last lines of {node.name}", lines)]
 
 
 # -- times ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from orchestrator.errors import RunUnreadable
 from orchestrator.report.model import (
     Attempt,
     Happening,
+    LastWords,
     Mark,
     NodeView,
     PlannedObject,
@@ -112,6 +113,15 @@ def test_a_failure_is_told_as_it_was_told_then(failed_run: Path) -> None:
     assert model.verdict == "failed"
     assert model.diagnosis is not None
     assert (model.diagnosis.rank, model.diagnosis.node) == (1, "synthetic-node-1")
+    assert [(words.who, words.lines[:2]) for words in model.last_words] == [
+        (
+            "Traceback of rank 1",
+            (
+                "Traceback (most recent call last):",
+                '  File "/workspace/train.py", line 88, in <module>',
+            ),
+        )
+    ]
     assert [mark.kind for mark in model.lanes[1].marks][-2:] == ["failed", "died"]
     assert [len(lane.steps) for lane in model.lanes] == [4, 4, 4]
     assert [(node.ending, node.tone) for node in model.nodes] == [
@@ -119,6 +129,14 @@ def test_a_failure_is_told_as_it_was_told_then(failed_run: Path) -> None:
         ("exited with code 1", "bad"),
         ("was stopped (exit code 143)", "plain"),
     ]
+
+
+def test_without_a_traceback_the_last_lines_are_shown(failed_run: Path) -> None:
+    (failed_run / "node-1.records.jsonl").write_text("")
+    (failed_run / "node-1.log").write_text("one\ntwo\n")
+    assert read_report(failed_run).last_words == (
+        LastWords("Last lines of synthetic-node-1", ("one", "two")),
+    )
 
 
 def test_records_of_others_are_drawn_no_more_than_they_are_believed(small_run: Path) -> None:
@@ -141,7 +159,7 @@ def test_what_may_not_be_quoted_is_not(failed_run: Path) -> None:
     open_one = read_report(failed_run)
     assert any("loss" in each.text or "synthetic" in each.text for each in open_one.happenings)
     model = read_report(failed_run, Quotable(logs=False, kept=False))
-    assert model.diagnosis is None
+    assert (model.diagnosis, model.last_words) == (None, ())
     assert {check.why for check in model.checks if check.status is Status.FAILED} == {WITHHELD}
     assert [check.findings for check in model.checks] == [()] * 5
     assert {mark.text for lane in model.lanes for mark in lane.marks if mark.kind == "failed"} == {
