@@ -7,11 +7,14 @@ nothing is ever seen half drawn.
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from math import ceil
+from types import FrameType
 from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.cells import cell_len
@@ -61,6 +64,7 @@ class LiveBoard:
         self._lock = threading.Condition()
         self._stopping = threading.Event()
         self._failure: Exception | None = None
+        self._was_suspended = False
         self._console = Console(
             file=cast("TextIO", _InOnePiece(out)), highlight=False, emoji=False, markup=False
         )
@@ -77,6 +81,8 @@ class LiveBoard:
     def start(self) -> None:
         """Draw it, and go on drawing."""
         cursor.hide_until_shown(self._out.fileno())
+        if _may_take(signal.SIG_DFL):
+            signal.signal(signal.SIGTSTP, self._suspend)
         self._live.start()
         self._thread.start()
 
@@ -90,8 +96,18 @@ class LiveBoard:
             self._draw(self._take_lines(everything=True))
             self._live.stop()
         cursor.is_shown(self._out.fileno())
+        if _may_take(self._suspend):
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         if self._failure is not None and not isinstance(self._failure, OSError):
             raise self._failure
+
+    def _suspend(self, _signal: int, _frame: FrameType | None) -> None:
+        """Ctrl-Z: give the shell its cursor, stop, and go on below what it has written since."""
+        cursor.restore()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._suspend)
+        self._was_suspended = True
 
     # -- what is told ------------------------------------------------------------
 
@@ -156,7 +172,9 @@ class LiveBoard:
 
     def _draw(self, lines: list[str]) -> None:
         """Print these lines where the board is, and the board below them: one write."""
-        if not lines and self._foot.is_up_to_date(self._console):
+        if self._was_suspended:
+            self._make_room()
+        elif not lines and self._foot.is_up_to_date(self._console):
             return
         with self._console:
             if num_rows := self._foot.num_rows_wrapped(self._console.width):
@@ -166,6 +184,18 @@ class LiveBoard:
                 self._console.print(_Lines(lines), soft_wrap=True)
             else:
                 self._live.refresh()
+
+    def _make_room(self) -> None:
+        """Go down as far as the board is high: what is drawn over must not be the shell's lines."""
+        self._was_suspended = False
+        self._out.write("\n" * self._foot.height)
+        self._console.show_cursor(False)
+
+
+def _may_take(handler: object) -> bool:
+    """True where Ctrl-Z is dealt with like that now, in the one thread that may change it."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and signal.getsignal(signal.SIGTSTP) == handler
 
 
 class _Foot:
@@ -182,6 +212,11 @@ class _Foot:
         drawn = render(board, frame)
         self._cells = [cell_len(str(line)) for line in drawn.renderables]
         yield drawn
+
+    @property
+    def height(self) -> int:
+        """Of what was drawn last, in lines."""
+        return len(self._cells)
 
     def is_up_to_date(self, console: Console) -> bool:
         """True when drawing it again would change nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -208,6 +209,36 @@ def test_a_terminal_that_becomes_narrower_keeps_no_pieces_of_the_board(
     board._live.stop()
     rules = [line for line in pane.screen if "──" in line]
     assert ([len(line) for line in rules], pane.screen[0]) == ([50], "a line")
+
+
+def test_after_ctrl_z_it_goes_on_below_what_the_shell_has_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pane = Pane()
+    while_stopped: list[bool] = []
+
+    def shell(_pid: int, number: int) -> None:
+        # It shows its prompt and takes a command, then lets the program go on.
+        assert (number, signal.getsignal(number)) == (signal.SIGTSTP, signal.SIG_DFL)
+        while_stopped.append(cursor._hidden_on == [NO_COMMAND])
+        pane.write("$ fg\n")
+
+    board = LiveBoard(pane, "pair on docker")
+    board.look(look_at(STORY, 20.0))
+    board._live.start()  # its thread would not stop with it here, so it is left out
+    board._draw([])
+    monkeypatch.setattr(os, "kill", shell)
+    cursor.hide_until_shown(NO_COMMAND)
+    board._suspend(signal.SIGTSTP, None)
+    assert signal.getsignal(signal.SIGTSTP) == board._suspend
+    board._draw(["a line"])
+    board.stop()
+    at = pane.screen.index("a line")
+    assert any("$ fg" in line for line in pane.screen[:at])
+    assert (pane.screen[at + 1 :], while_stopped) == (NODES, [True])
+    assert signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
+    written = pane.getvalue()
+    assert written.rfind("\x1b[?25l") > written.rfind("$ fg")
 
 
 # -- as the console has it -------------------------------------------------------
