@@ -33,13 +33,22 @@ class Family(StrEnum):
     OTHER = "other"
 
 
+NEWEST = 9999
+
+
 @dataclass(frozen=True, slots=True)
 class System:
-    """The operating system that the commands for mending are for."""
+    """The operating system that the commands for mending are for.
+
+    `version` is the first number of its own, NEWEST where it has none. `is_enterprise` tells RHEL
+    and its rebuilds from Fedora.
+    """
 
     family: Family
     name: str
+    version: int = NEWEST
     is_ubuntu: bool = False
+    is_enterprise: bool = False
     is_wsl: bool = False
     is_root: bool = False
     has_systemd: bool = False

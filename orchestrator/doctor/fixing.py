@@ -54,6 +54,8 @@ def _removed(project: str, engine: Engine, lock_folder: Path) -> str:
             observed = engine.observe(Query(project))
             if observed.nodes:
                 return "it has nodes again"
+            if observed.sidecars:
+                return "it has an MPS daemon as well, whose GPU only destroy puts back"
             for network in observed.networks:
                 engine.remove_network(network)
     except OrchestrateError as exc:

@@ -17,20 +17,15 @@ _DOCKER = {
     Family.ARCH: "docker",
     Family.SUSE: "docker",
 }
-_BUILDX = {
-    Family.DEBIAN: "docker-buildx",
-    Family.FEDORA: "docker-buildx",
-    Family.ARCH: "docker-buildx",
-    Family.SUSE: "docker-buildx",
-}
+_BUILDX = dict.fromkeys(_DOCKER, "docker-buildx")
+_BUILDX_SINCE = 13
+"""The first Debian that has it in a package; before, only Docker's own repository does."""
+
+_DOCKERS_OWN = "https://download.docker.com/linux/centos/docker-ce.repo"
 _TOOLKIT_PAGE = (
     "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 )
-_DRIVER = {
-    Family.DEBIAN: "apt-get install -y nvidia-driver",
-    Family.FEDORA: "dnf install -y akmod-nvidia",  # of RPM Fusion
-    Family.ARCH: "pacman -S --noconfirm nvidia",
-}
+_NON_FREE = "with `contrib non-free non-free-firmware` in /etc/apt/sources.list: "
 
 
 def as_root(system: System, command: str) -> str:
@@ -57,9 +52,13 @@ def install_docker(system: System) -> str:
 
 
 def _engine_here(system: System) -> str:
+    start = _start_service(system, "docker")
     if system.family not in _INSTALL:
         return "see https://docs.docker.com/engine/install/"
-    return as_root(system, f"{_install(system, _DOCKER)} && {_start_service(system, 'docker')}")
+    if system.is_enterprise:
+        add = f"dnf config-manager --add-repo {_DOCKERS_OWN}"
+        return as_root(system, f"{add} && dnf install -y docker-ce docker-buildx-plugin && {start}")
+    return as_root(system, f"{_install(system, _DOCKER)} && {start}")
 
 
 def _start_service(system: System, name: str) -> str:
@@ -97,12 +96,11 @@ def install_buildx(system: System) -> str:
         return "it comes with Docker Desktop; update that"
     if system.family not in _INSTALL:
         return "see https://github.com/docker/buildx#installing"
+    is_old = system.family is Family.DEBIAN and system.version < _BUILDX_SINCE
+    if system.is_enterprise or (is_old and not system.is_ubuntu):
+        get = as_root(system, f"{_INSTALL[system.family]} docker-buildx-plugin")
+        return f"with Docker's package repository (https://docs.docker.com/engine/install/): {get}"
     return as_root(system, _install(system, _BUILDX))
-
-
-def load_module(system: System, module: str) -> str:
-    """Load a kernel module."""
-    return as_root(system, f"modprobe {module}")
 
 
 def install_modules(system: System) -> str:
@@ -122,8 +120,12 @@ def install_driver(system: System) -> str:
         return "install NVIDIA's driver on Windows: WSL shares it"
     if system.is_ubuntu:
         return as_root(system, "ubuntu-drivers install")
-    if system.family in _DRIVER:
-        return as_root(system, _DRIVER[system.family])
+    if system.family is Family.DEBIAN:
+        return _NON_FREE + as_root(system, "apt-get update && apt-get install -y nvidia-driver")
+    if system.family is Family.FEDORA and not system.is_enterprise:
+        return f"with RPM Fusion's repository: {as_root(system, 'dnf install -y akmod-nvidia')}"
+    if system.family is Family.ARCH:
+        return as_root(system, "pacman -S --noconfirm nvidia")
     return "see https://www.nvidia.com/drivers"
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.doctor.facts import Family, Feature, Folder, Room, System, Unknown
+from orchestrator.doctor.facts import NEWEST, Family, Feature, Folder, Room, System, Unknown
 
 _MAX_BYTES = 8 * 1024**2
 _FAMILIES = (
@@ -46,10 +46,13 @@ def read_system(root: Path = Path("/"), platform: str = sys.platform) -> System:
     family = next((each for each, ids in _FAMILIES if names & ids), Family.OTHER)
     if platform == "darwin":
         family = Family.MACOS
+    version = re.match("[0-9]{1,4}", release.get("VERSION_ID", ""))
     return System(
         family,
         release.get("PRETTY_NAME", platform),
+        version=int(version[0]) if version else NEWEST,
         is_ubuntu="ubuntu" in names,
+        is_enterprise="rhel" in names,
         is_wsl="microsoft" in _text(root / "proc/version").lower(),
         is_root=os.geteuid() == 0,
         has_systemd=(root / "run/systemd/system").is_dir(),

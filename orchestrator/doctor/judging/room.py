@@ -156,14 +156,14 @@ def _leftovers(networks: Networks | Unknown) -> Iterator[Finding]:
     if isinstance(networks, Unknown):
         return
     if not networks.stale:
-        yield ok("leftovers", "no network of a killed apply is left")
+        yield ok("leftovers", "nothing of a killed apply is left")
         return
     commands = " && ".join(f"orchestrate destroy {name}" for name in networks.stale)
     yield Finding(
         "leftovers",
         Status.WARNING,
-        f"networks without nodes: {', '.join(networks.stale)}",
-        "an apply was killed there; each takes a range of addresses",
+        f"projects without nodes: {', '.join(networks.stale)}",
+        "an apply was killed there; a network that is left takes a range of addresses",
         commands,
         remedies=tuple(map(RemoveProject, networks.stale)),
     )

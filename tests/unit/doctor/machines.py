@@ -30,7 +30,7 @@ from orchestrator.gpus.demand import GpuDemand, Sharing
 from orchestrator.gpus.inventory import Gpu
 
 GIB = 1024**3
-DEBIAN = System(Family.DEBIAN, "Debian GNU/Linux 12 (bookworm)", has_systemd=True)
+DEBIAN = System(Family.DEBIAN, "Debian GNU/Linux 13 (trixie)", version=13, has_systemd=True)
 NO_DRIVER = Unknown(
     "this machine has no NVIDIA driver: nvidia-smi cannot be run",
     "install the driver",

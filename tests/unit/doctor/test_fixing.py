@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.doctor.finding import Finding, Remedy, RemoveProject, RunProgram, Status, ok
 from orchestrator.doctor.fixing import Mended, perform, remedies
+from orchestrator.engines.base import Query
 from orchestrator.errors import EngineFailed
 from orchestrator.lock import project_lock
+from orchestrator.state.observed import ObservedState
 from tests.unit.fake_engine import FakeEngine
-from tests.unit.fakes import PROJECT, node_spec
+from tests.unit.fakes import PROJECT, node_spec, sidecar_spec
 
 
 def trouble(*remedies: Remedy) -> Finding:
@@ -89,6 +92,23 @@ def test_a_project_that_has_nodes_again_is_left_alone(tmp_path: Path) -> None:
     engine.world.add_image("app:1")
     engine.world.start(node_spec())
     assert mended(RemoveProject(PROJECT), tmp_path, engine).error == "it has nodes again"
+    assert engine.journal == []
+
+
+class WithSidecars(FakeEngine):
+    """An engine that shows the sidecars of its world."""
+
+    def observe(self, query: Query) -> ObservedState:
+        return replace(super().observe(query), sidecars=tuple(self.world.sidecars.values()))
+
+
+def test_a_project_with_a_daemon_is_left_to_destroy(tmp_path: Path) -> None:
+    engine = WithSidecars()
+    engine.world.add_image("app:1")
+    engine.world.add_network("pair-net", internal=True, project=PROJECT)
+    engine.world.start_sidecar(sidecar_spec(), "run-1")
+    error = mended(RemoveProject(PROJECT), tmp_path, engine).error
+    assert error == "it has an MPS daemon as well, whose GPU only destroy puts back"
     assert engine.journal == []
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from orchestrator.doctor.facts import (
+    NEWEST,
     Command,
     Docker,
     Engine,
@@ -79,16 +80,22 @@ def test_systems(tmp_path: Path, release: str, family: Family, *, is_ubuntu: boo
     write(tmp_path / "etc/os-release", release)
     system = read_system(tmp_path, "linux")
     assert (system.family, system.is_ubuntu) == (family, is_ubuntu)
+    assert system.is_enterprise == ("rhel" in release)
+    assert system.version == NEWEST
 
 
 def test_wsl_systemd_and_macos(tmp_path: Path) -> None:
-    write(tmp_path / "etc/os-release", 'ID=ubuntu\nPRETTY_NAME="Ubuntu 24.04"\n')
+    write(
+        tmp_path / "etc/os-release",
+        'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04"\n',
+    )
     write(tmp_path / "proc/version", "Linux version 5.15.0-microsoft-standard-WSL2")
     write(tmp_path / "etc/init.d/docker", "")
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     assert read_system(tmp_path, "linux") == System(
         Family.DEBIAN,
         "Ubuntu 24.04",
+        version=24,
         is_ubuntu=True,
         is_wsl=True,
         is_root=os.geteuid() == 0,

@@ -69,6 +69,10 @@ START = Finding(
 SILENT = Unknown(
     "asking for the engine's version: Cannot connect", "start it", ExitCode.ENGINE_UNAVAILABLE
 )
+DEBIANS_DRIVER = (
+    "with `contrib non-free non-free-firmware` in /etc/apt/sources.list: sudo apt-get update &&"
+    " sudo apt-get install -y nvidia-driver"
+)
 NOT_ALL_BY_CDI = "the engine takes CDI devices, and does not know every GPU by its UUID"
 DEAD = {"engine": SILENT, "networks": SILENT, "room": SILENT, "image_bytes": SILENT}
 
@@ -97,7 +101,7 @@ def test_a_machine_that_is_well() -> None:
         ok("clock", "the engine's clock is this machine's"),
         ok("disk", "100.0 GiB free at /var/lib/docker"),
         ok("addresses", "1 of about 31 ranges of addresses are used by networks"),
-        ok("leftovers", "no network of a killed apply is left"),
+        ok("leftovers", "nothing of a killed apply is left"),
         ok("cpus", "2 of 8 processors for 2 nodes"),
         ok("memory", "4.0 GiB for 2 nodes; there are 32.0 GiB, 30.0 GiB of it free"),
         ok("shm", "1.00 GiB of /dev/shm in each node"),
@@ -393,8 +397,8 @@ def test_networks_that_a_killed_apply_has_left() -> None:
         Finding(
             "leftovers",
             Status.WARNING,
-            "networks without nodes: a, b",
-            "an apply was killed there; each takes a range of addresses",
+            "projects without nodes: a, b",
+            "an apply was killed there; a network that is left takes a range of addresses",
             "orchestrate destroy a && orchestrate destroy b",
             remedies=(RemoveProject("a"), RemoveProject("b")),
         ),
@@ -438,7 +442,7 @@ def test_a_gpu_playbook_without_any_nvidia_software() -> None:
             Status.PROBLEM,
             NO_DRIVER.why,
             "GPUs are chosen by the UUIDs that it lists; gpu.mode: cpu needs none",
-            "sudo apt-get install -y nvidia-driver",
+            DEBIANS_DRIVER,
             ExitCode.GPU_UNAVAILABLE,
         ),
         Finding(
@@ -533,7 +537,7 @@ def test_an_mps_daemon_in_the_way() -> None:
     ready = replace(running, is_running=False)
     assert found(with_gpus(mps=ready), by_mps, "gpu-mps") == ok("gpu-mps", ready.program)
     (finding,) = troubles(with_gpus(mps=replace(ready, program="")), by_mps)
-    assert (finding.id, finding.mend) == ("gpu-mps", "sudo apt-get install -y nvidia-driver")
+    assert (finding.id, finding.mend) == ("gpu-mps", DEBIANS_DRIVER)
 
 
 @pytest.mark.parametrize(
@@ -657,6 +661,7 @@ def test_every_finding_has_its_place_in_the_docs() -> None:
 
 UBUNTU = replace(DEBIAN, is_ubuntu=True)
 FEDORA = System(Family.FEDORA, "Fedora Linux 42", has_systemd=True)
+ROCKY = replace(FEDORA, is_enterprise=True)
 ARCH = System(Family.ARCH, "Arch Linux", has_systemd=True)
 SUSE = System(Family.SUSE, "openSUSE", has_systemd=True)
 MACOS = System(Family.MACOS, "darwin")
@@ -671,6 +676,12 @@ BARE = replace(ROOT, has_init_script=False)
         (
             FEDORA,
             "sudo dnf install -y moby-engine && sudo systemctl start docker",
+            "sudo systemctl start docker",
+        ),
+        (
+            ROCKY,
+            "sudo dnf config-manager --add-repo https://download.docker.com/linux/centos/docker-ce.repo"
+            " && sudo dnf install -y docker-ce docker-buildx-plugin && sudo systemctl start docker",
             "sudo systemctl start docker",
         ),
         (
@@ -723,7 +734,7 @@ def test_docker_is_got_as_the_system_has_it(system: System, install: str, start:
         (
             FEDORA,
             'sudo dnf install -y "kernel-modules-extra-$(uname -r)"',
-            "sudo dnf install -y akmod-nvidia",
+            "with RPM Fusion's repository: sudo dnf install -y akmod-nvidia",
         ),
         (
             ARCH,
@@ -734,6 +745,11 @@ def test_docker_is_got_as_the_system_has_it(system: System, install: str, start:
             WSL,
             "use a kernel that has it: https://learn.microsoft.com/windows/wsl/wsl-config",
             "install NVIDIA's driver on Windows: WSL shares it",
+        ),
+        (
+            ROCKY,
+            'sudo dnf install -y "kernel-modules-extra-$(uname -r)"',
+            "see https://www.nvidia.com/drivers",
         ),
         (
             SUSE,
@@ -748,3 +764,26 @@ def test_kernel_and_driver_as_the_system_has_them(
     facts = replace(machine(kernel={**WELL.kernel, "bridge": Feature.MISSING}), system=system)
     assert found(facts, GPU_PAIR, "kernel-bridge").mend == modules
     assert found(facts, GPU_PAIR, "gpu-driver").mend == driver
+
+
+DOCKERS_OWN = "with Docker's package repository (https://docs.docker.com/engine/install/): sudo "
+
+
+@pytest.mark.parametrize(
+    ("system", "mend"),
+    [
+        (DEBIAN, "sudo apt-get install -y docker-buildx"),
+        (
+            replace(DEBIAN, version=12),
+            f"{DOCKERS_OWN}apt-get install -y docker-buildx-plugin",
+        ),
+        (replace(UBUNTU, version=22), "sudo apt-get install -y docker-buildx"),
+        (FEDORA, "sudo dnf install -y docker-buildx"),
+        (ROCKY, f"{DOCKERS_OWN}dnf install -y docker-buildx-plugin"),
+        (MACOS, "it comes with Docker Desktop; update that"),
+        (System(Family.OTHER, "NixOS"), "see https://github.com/docker/buildx#installing"),
+    ],
+)
+def test_buildx_as_the_system_has_it(system: System, mend: str) -> None:
+    facts = with_docker(command=replace(COMMAND, has_buildx=False))
+    assert found(replace(facts, system=system), PAIR, "buildx").mend == mend
