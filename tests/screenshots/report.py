@@ -33,7 +33,8 @@ FAILED = Shape(
 )  # fmt: skip
 PICTURES = (
     Picture("report", FAILED, 1280, 1200),
-    Picture("report-dark", TRAINED, 1280, 980, dark=True, at="#timeline"),
+    Picture("report-timeline", TRAINED, 1280, 900, at="#timeline"),
+    Picture("report-timeline-dark", TRAINED, 1280, 900, dark=True, at="#timeline"),
     Picture("report-phone", FAILED, 390, 844),
 )
 
