@@ -42,7 +42,8 @@ def playbook_files(
     with suppress(OSError):
         names = (path.name for path in Path(head + slash or ".").iterdir() if _is_playbook(path))
         found = sorted(head + slash + name for name in names if name.startswith(begun))
-    return [CompletionItem(incomplete, type="dir"), *map(CompletionItem, found)]
+    # First, since bash drops what came before it; never empty, since zsh drops empty words.
+    return [CompletionItem(incomplete or "./", type="dir"), *map(CompletionItem, found)]
 
 
 def _is_playbook(path: Path) -> bool:
@@ -79,7 +80,7 @@ def node_ranks(
     """Ranks of nodes: of the project that is named already, else of every project."""
     from click.shell_completion import CompletionItem
 
-    of = {node.node_rank: node.name for node in _nodes(context.params.get("project"))}
+    of = {node.node_rank: node.name for node in _nodes(_named(context))}
     return [
         CompletionItem(str(rank), help=of[rank]) for rank in sorted(of) if _fits(rank, incomplete)
     ]
@@ -93,14 +94,21 @@ def run_ids(
 
     from orchestrator.archive import kept_projects, run_folders
 
-    target = context.params.get("target")
-    projects = [target] if target in kept_projects() else kept_projects()
+    named = _named(context)
+    projects = [named] if named in kept_projects() else kept_projects()
     return [
         CompletionItem(folder.name, help=project)
         for project in projects
         for folder in run_folders(project)
         if _fits(folder.name, incomplete)
     ]
+
+
+def _named(context: click.Context) -> str | None:
+    """The project that a command line names so far."""
+    # While an option still lacks its value, the other words wait in `args`.
+    words = (context.params.get("project"), context.params.get("target"), *context.args)
+    return next((word for word in words if word), None)
 
 
 def _fits(value: object, incomplete: str) -> bool:
@@ -126,7 +134,8 @@ def _projects() -> tuple[Placed, ...]:
 def _nodes(target: str | None) -> Iterator[ObservedNode]:
     from orchestrator.teardown import select
 
-    for placed in select(_projects(), target):
+    found = _projects()
+    for placed in select(found, target) if target else found:
         with suppress(OrchestrateError):
             yield from placed.engine.observe_nodes(placed.summary.name)
 

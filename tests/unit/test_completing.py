@@ -27,6 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.setenv("ORCHESTRATE_LOCAL_ROOT", str(tmp_path / "local"))
     for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path
@@ -58,6 +59,7 @@ def offered(words: str) -> list[str]:
     lines = asked(words)
     if lines == [""]:
         return []
+    assert all(lines), "zsh leaves out empty lines, and takes three at a time"
     kinds, values = lines[0::3], lines[1::3]
     return ["DIR" if kind == "dir" else value for kind, value in zip(kinds, values, strict=True)]
 
@@ -90,17 +92,20 @@ def test_fish_is_told_what_each_word_is(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_nodes_of_a_project_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("live.yaml").write_text(
-        "version: 1\nname: live\nimage: {tag: none}\nranks: {nodes: 2, command: [sleep, '600']}\n"
-    )
-    apply = (*ORCHESTRATE, "apply", "live.yaml", "--engine", "local", "--detach")
-    subprocess.run(apply, check=True, capture_output=True, timeout=120)
+def test_nodes_of_projects_that_run() -> None:
+    for name, num_nodes in (("live", 2), ("wide", 3)):
+        Path(f"{name}.yaml").write_text(
+            f"version: 1\nname: {name}\nimage: {{tag: none}}\nrendezvous: {{port: 28477}}\n"
+            f"ranks: {{nodes: {num_nodes}, command: [sleep, '600']}}\n"
+        )
+        apply = (*ORCHESTRATE, "apply", f"{name}.yaml", "--engine", "local", "--detach")
+        subprocess.run(apply, check=True, capture_output=True, timeout=120)
     try:
         assert offered("orchestrate logs live --node ") == ["0", "1"]
+        assert offered("orchestrate logs --node ") == ["0", "1", "2"]
         assert asked("orchestrate status li")[-3:] == ["plain", "live", "on local"]
     finally:
-        destroy = (*ORCHESTRATE, "destroy", "live", "--grace", "0")
+        destroy = (*ORCHESTRATE, "destroy", "--all", "--engine", "local", "--grace", "0")
         subprocess.run(destroy, check=True, capture_output=True, timeout=120)
 
 
