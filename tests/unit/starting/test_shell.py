@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -27,12 +28,13 @@ line" `pwd` 2> err
 """
 
 
-def test_a_script_is_read_as_a_shell_runs_it() -> None:
+def test_a_script_is_read_as_a_shell_runs_it(tmp_path: Path) -> None:
     """Held against a real shell, where p prints its arguments."""
     defined = 'p() { printf "%s|" "$@"; echo "//"; }\n'
     script = SCRIPT.replace("> all.log 2>&1", "").replace("$(pwd)", ".").replace("`pwd`", ".")
     run = subprocess.run(
         ["bash", "-c", defined + script.replace("&& p 3 | p 4 & p 5", "; p 3; p 4; p 5")],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
