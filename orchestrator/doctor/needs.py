@@ -36,7 +36,6 @@ class Needs:
         has_mounts: nodes are to see folders of this machine, the probe's apart.
     """
 
-    project: str
     load: Load
     image: str | None
     builds: bool
@@ -80,7 +79,6 @@ def needs_of(desired: DesiredState) -> Needs:
     """What a desired state asks for."""
     image, network = desired.image, desired.network
     return Needs(
-        project=desired.project,
         load=load_of(desired.nodes),
         image=image.tag if image else None,
         builds=bool(image and image.recipe),

@@ -99,7 +99,6 @@ LOAD = Load(
     limits=frozenset({"memory", "cpus", "pids"}),
 )
 PAIR = Needs(
-    project="pair",
     load=LOAD,
     image="app:1",
     builds=True,
