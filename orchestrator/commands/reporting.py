@@ -19,6 +19,7 @@ from orchestrator.events import (
     AttemptBegan,
     CheckChanged,
     Event,
+    MachineWarned,
     Sink,
 )
 from orchestrator.plans.document import plan_document
@@ -47,6 +48,7 @@ class Tally:
     sink: Sink
     began_at_s: float = field(default_factory=time.time)
     performed: list[ActionDone | ActionFailed] = field(default_factory=list)
+    warnings: list[MachineWarned] = field(default_factory=list)
     settled_s: dict[str, float] = field(default_factory=dict)
     _followed_since_s: float = 0.0
 
@@ -56,6 +58,8 @@ class Tally:
         match event:
             case ActionDone() | ActionFailed():
                 self.performed.append(event)
+            case MachineWarned():
+                self.warnings.append(event)
             case AttemptBegan():
                 self.settled_s, self._followed_since_s = {}, time.monotonic()
             case CheckChanged(result):
@@ -64,7 +68,7 @@ class Tally:
 
 def apply_result(outcome: Outcome, engine: Engine, console: Console, tally: Tally) -> ApplyResult:
     """What `apply --json` prints."""
-    from orchestrator.report.result import ApplyResult, RecapCounts
+    from orchestrator.report.result import ApplyResult, RecapCounts, Warned
 
     judgement = outcome.judgement
     results = judgement.results if judgement else ()
@@ -75,6 +79,7 @@ def apply_result(outcome: Outcome, engine: Engine, console: Console, tally: Tall
         run_id=outcome.run_id,
         run_dir=outcome.run_dir,
         plan=cast("PlanEntries", plan_document(outcome.plan, engine.traits.name)),
+        warnings=tuple(Warned(**asdict(each)) for each in tally.warnings),
         actions=tuple(map(_performed, tally.performed)),
         checks=results,
         join=join_of(judgement),

@@ -63,6 +63,16 @@ class Performed:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """What of the machine may not do for what was started; see docs/doctor.md."""
+
+    about: str
+    found: str
+    why: str
+    mend: str
+
+
 class WayIntoTheGroup(TypedDict):
     """When a rank reached each phase, in seconds since its node started; null: not seen."""
 
@@ -120,6 +130,7 @@ class ApplyResult:
     run_id: str
     run_dir: str
     plan: PlanEntries
+    warnings: tuple[Warned, ...]
     actions: tuple[Performed, ...]
     checks: tuple[CheckResult, ...]
     join: tuple[WayIntoTheGroup, ...]

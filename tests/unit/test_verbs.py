@@ -91,6 +91,7 @@ def test_apply_as_a_document(desk: Desk) -> None:
         "project": "pair",
         "engine": "docker",
         "plan": CREATE,
+        "warnings": [],
         "actions": [
             {"kind": kind, "name": name, "status": "done", "reason": ""}
             for kind, name, _ in OBJECTS
@@ -113,6 +114,7 @@ def test_a_second_apply_as_a_document(desk: Desk) -> None:
         "project": "pair",
         "engine": "docker",
         "plan": NOTHING,
+        "warnings": [],
         "actions": [],
         "checks": CHECKS,
         "join": JOIN,
@@ -156,6 +158,7 @@ def test_detached_as_a_document(desk: Desk) -> None:
         "project": "pair",
         "engine": "docker",
         "plan": CREATE,
+        "warnings": [],
         "actions": [
             {"kind": kind, "name": name, "status": "done", "reason": ""}
             for kind, name, _ in OBJECTS

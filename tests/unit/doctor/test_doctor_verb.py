@@ -16,6 +16,8 @@ from tests.nvidia import put_nvidia_smi
 from tests.unit.desk import Desk, desk
 from tests.unit.doctor.machines import DEBIAN
 from tests.unit.doctor.stand_in import answers, put_docker
+from tests.unit.doctor.test_preflight import ROOMY, Telling
+from tests.unit.fake_engine import join_and_end
 from tests.unit.report.test_result import strict
 from tests.unit.workbench import PLAYBOOK
 
@@ -209,3 +211,17 @@ def test_options_that_do_not_fit_together(ward: Desk, argv: tuple[str, ...]) -> 
 def test_other_owners_networks_are_not_ours_to_remove(ward: Desk) -> None:
     ward.engine.rivals = (ProjectSummary("theirs", other_owner="1001"),)
     assert shown(ward.run("doctor").out)["leftovers"] == "ok"
+
+
+def test_what_apply_warns_of_is_in_its_document(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.run.this_machine", lambda: ROOMY)
+    desk.engines[0] = Telling(scripts=join_and_end())
+    desk.write(PLAYBOOK.replace("train.py]", "train.py], resources: {cpus: 5}"))
+    said = desk.run("apply", "--json", "pair.yaml")
+    (warned,) = said.document["warnings"]
+    assert (said.code, warned["about"]) == (0, "cpus")
+    assert warned["found"] == "10 of 8 processors for 2 nodes"
+    assert set(warned) == {"about", "found", "why", "mend"}
+    assert desk.run("apply", "--json", "pair.yaml").document["warnings"] == []
