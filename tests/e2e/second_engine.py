@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -67,12 +68,15 @@ def second_engine(
     image: str, *, dockerd: str = "dockerd", prepare: Prepare = lambda _: {}
 ) -> Iterator[SecondEngine]:
     """An engine that runs and holds the image."""
-    # A Unix socket's path has at most 107 bytes: pytest's own folders are too deep.
-    engine = SecondEngine(Path(tempfile.mkdtemp(prefix="second-engine-")), dockerd)
-    (engine.folder / "bin").mkdir()
+    # A Unix socket's path has at most 107 bytes: pytest's own folders are too deep. The name is
+    # containerd's namespace as well, which takes no `_` beside a `-`: not one of mkdtemp's.
+    folder = Path(tempfile.gettempdir()) / f"second-engine-{secrets.token_hex(4)}"
+    engine = SecondEngine(folder, dockerd)
+    folder.mkdir(mode=0o700)
+    (folder / "bin").mkdir()
     # Of its own, whatever it says: not that of the engine that runs.
-    config = json.dumps(prepare(engine.folder / "bin"))
-    (engine.folder / "daemon.json").write_text(config)
+    config = json.dumps(prepare(folder / "bin"))
+    (folder / "daemon.json").write_text(config)
     try:
         engine.start()
         saved = subprocess.run(["docker", "save", image], stdout=subprocess.PIPE, check=True)
@@ -80,7 +84,7 @@ def second_engine(
         yield engine
     finally:
         engine.stop()
-        shutil.rmtree(engine.folder)
+        shutil.rmtree(folder)
 
 
 def docker(host: str, *args: str, given: bytes | None = None) -> str:
