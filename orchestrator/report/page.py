@@ -31,7 +31,16 @@ from orchestrator.report.summary import (
     size,
 )
 
-SCRIPTS = ("uplot/uPlot.iife.min.js", "report.js")
+SCRIPTS = (
+    "uplot/uPlot.iife.min.js",
+    "page.js",
+    "charts.js",
+    "curves.js",
+    "timeline.js",
+    "report.js",
+)
+"""In the order in which they run: each uses what those before it have."""
+
 STYLES = ("uplot/uPlot.min.css", "report.css")
 
 
