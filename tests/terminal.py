@@ -39,11 +39,18 @@ class Terminal:
         cwd: the folder that it runs in.
         env: all of its variables.
         size: columns and lines.
+        deadline_s: for each thing that is waited for.
     """
 
     def __init__(
-        self, argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str], size: tuple[int, int]
+        self,
+        argv: Sequence[str | Path],
+        cwd: Path,
+        env: Mapping[str, str],
+        size: tuple[int, int],
+        deadline_s: float = DEADLINE_S,
     ) -> None:
+        self._deadline_s = deadline_s
         self._history = pyte.HistoryScreen(*size, history=10_000, ratio=0.5)
         self._stream = pyte.ByteStream(self._history)
         self.written = b""
@@ -112,7 +119,7 @@ class Terminal:
 
     def wait_for(self, what: Callable[[list[str]], object]) -> list[str]:
         """Read on until the screen is as asked for; what it shows then."""
-        until_s = time.monotonic() + DEADLINE_S
+        until_s = time.monotonic() + self._deadline_s
         while not what(self.lines):
             if not self._read(until_s):
                 raise AssertionError("it never came to this:\n" + "\n".join(self.scrolled))
@@ -128,17 +135,17 @@ class Terminal:
 
     def finish(self) -> int:
         """Read to the end; the program's exit code."""
-        until_s = time.monotonic() + DEADLINE_S
+        until_s = time.monotonic() + self._deadline_s
         while self._read(until_s):
             pass
-        return self.process.wait(timeout=DEADLINE_S)
+        return self.process.wait(timeout=self._deadline_s)
 
     def close(self) -> None:
         """End the program if it still runs."""
         if self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(timeout=DEADLINE_S)
+            self.process.wait(timeout=self._deadline_s)
         os.close(self._fd)
 
     def _read(self, until_s: float) -> bool:

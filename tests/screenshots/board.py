@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from tests import terminal
 from tests.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +21,9 @@ PLAYBOOK = ROOT / "playbooks" / "four-rank.yaml"
 PROJECT = "four-rank"
 STEP = 8
 SIZE = (110, 23)
+DEADLINE_S = 900.0
+"""It may have to build the image first."""
+
 TITLE = "orchestrate apply playbooks/four-rank.yaml"
 
 _BACK = {"light": (0xFD, 0xFD, 0xFC), "dark": (0x16, 0x1B, 0x22)}
@@ -68,12 +70,11 @@ def make(folder: Path) -> None:
 def _screen() -> list[Text]:
     # pyte knows no dim characters, and nobody here writes any in italics.
     pyte.graphics.TEXT[2] = "+italics"
-    terminal.DEADLINE_S = 900.0  # it may have to build the image first
     orchestrate = Path(sys.executable).with_name("orchestrate")
     env = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
     with tempfile.TemporaryDirectory() as folder:
         argv: list[str | Path] = [orchestrate, "apply", "--rerun", "--engine", "docker", PLAYBOOK]
-        opened = Terminal(argv, Path(folder), env, SIZE)
+        opened = Terminal(argv, Path(folder), env, SIZE, DEADLINE_S)
         try:
             opened.wait_for(_is_under_way)
             return [_text(line) for line in opened.cells]
