@@ -61,6 +61,8 @@ def _told_of_nodes(event: dict[str, Any]) -> tuple[str, Tone] | None:
 
 def _told_of_runs(event: dict[str, Any]) -> tuple[str, Tone] | None:
     match event:
+        case {"event": "machine_warned", "about": str(about), "found": str(found)}:
+            return f"warning: {about}: {found}", "plain"
         case {"event": "gang_stopped", "node_names": list(names), "took_s": float(took_s)}:
             return f"{len(names)} nodes stopped, in {took_s:.2f} s", "plain"
         case {"event": "restart_decided", "restart": {"number": int(number), "cause": str(cause)}}:

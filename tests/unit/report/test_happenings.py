@@ -27,6 +27,11 @@ def event(kind: str, **fields: object) -> dict[str, Any]:
         ),
         (event("plan_made", plan={"create": 0, "keep": 4}), "plan: nothing to do", "plain"),
         (
+            event("machine_warned", about="cpus", found="4 of 2 processors", why="w", mend="m"),
+            "warning: cpus: 4 of 2 processors",
+            "plain",
+        ),
+        (
             event("action_done", action=ACTION, took_s=0.25),
             "start node pair-node-0 (not there yet), in 0.25 s",
             "plain",
