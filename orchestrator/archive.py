@@ -17,6 +17,7 @@ from orchestrator.kept.files import (
     log_file,
     part_of,
     records_file,
+    sidecar_file,
     sidecar_log_file,
     state_file,
     sweep,
@@ -85,6 +86,7 @@ def save_sidecar_log(engine: RunsSidecars, sidecar: ObservedSidecar) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(LogGone):
             engine.save_sidecar_log(sidecar, path)
+        write_json(sidecar_file(path.parent), document(sidecar))
 
 
 def _is_saved(node: ObservedNode, path: Path) -> bool:

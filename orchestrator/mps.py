@@ -38,6 +38,9 @@ _COMMAND = (
     'mkdir -p "$CUDA_MPS_PIPE_DIRECTORY" "$CUDA_MPS_LOG_DIRECTORY" && '
     "exec nvidia-cuda-mps-control -f",
 )
+DAEMON_PIDS = 4096
+"""Stops what has gone wild; of its own, as a node's can be changed while it runs."""
+
 HEALTH = HealthCommand(ASK, interval_s=1.0, timeout_s=5.0, retries=3)
 
 
@@ -83,7 +86,7 @@ def mps_daemon(
         ),
         limits=Limits(
             shm_bytes=sum(node.limits.shm_bytes or 0 for node in nodes),
-            pids=first.limits.pids,
+            pids=DAEMON_PIDS,
             memlock_bytes=first.limits.memlock_bytes,
         ),
         user=first.user,

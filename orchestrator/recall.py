@@ -26,6 +26,7 @@ from orchestrator.kept.files import (
     log_file,
     rank_of_file,
     records_file,
+    sidecar_file,
     state_file,
 )
 from orchestrator.kept.stamped import KeptNode
@@ -159,8 +160,8 @@ def recall(folder: Path, checks: tuple[Check, ...] | None = None) -> Recalled:
             for rank in cut
         ),
     )
-    reference, beside = (verdict.reference, verdict.sidecar) if verdict else (None, None)
-    run = Run(facts, nodes, now_s, reference, beside)
+    beside = verdict.sidecar if verdict else _sidecar(folder)
+    run = Run(facts, nodes, now_s, verdict.reference if verdict else None, beside)
     return Recalled(folder, kept, judge(by, run), missing)
 
 
@@ -242,6 +243,13 @@ def last_states(folder: Path, kept: KeptRun) -> Iterator[ObservedNode]:
             yield read_document(state_file(folder, spec.node_rank), adapter)
         except (OSError, ValueError):
             continue
+
+
+def _sidecar(folder: Path) -> ObservedSidecar | None:
+    try:
+        return read_document(sidecar_file(folder), TypeAdapter(ObservedSidecar))
+    except (OSError, ValueError):
+        return None
 
 
 def _fold(

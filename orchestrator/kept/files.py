@@ -37,6 +37,11 @@ def sidecar_log_file(folder: Path, role: str) -> Path:
     return folder / f"{role}.log"
 
 
+def sidecar_file(folder: Path) -> Path:
+    """How the sidecar was found last."""
+    return folder / "sidecar.json"
+
+
 def state_file(folder: Path, node_rank: int) -> Path:
     """How a node was found last."""
     return folder / f"node-{node_rank}.json"

@@ -103,6 +103,8 @@ def _unchanged_gpus(
 def _said_of(mode: str, wanted: SidecarSpec) -> str:
     if mode == "EXCLUSIVE_PROCESS":
         return f"compute mode {mode}: who does not reach the {wanted.title} cannot use it"
+    if mode != "DEFAULT":
+        return f"compute mode {mode}"
     return (
         f"compute mode {mode}: what does not reach the {wanted.title} runs without it;"
         " gpu.set_compute_mode would keep that out"

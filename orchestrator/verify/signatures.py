@@ -19,7 +19,7 @@ TABLE = Path(__file__).with_name("signatures.yaml")
 _HINT = re.compile(
     r"error|exception|fail|fault|interrupt|exit|time[d ]*out|cannot|can't|unable|no |not |without"
     r"|kill|mismatch|expected|driver|duplicate|same gpu|busy|refused|closed|reset|broken|got 0"
-    r"|shared memory|appears"
+    r"|shared memory|appears|exhausted|terminated"
 )
 """What every line that a signature knows has one of, in lower case. Far cheaper than the table,
 which a run that prints none of it does not even read."""

@@ -96,6 +96,7 @@ class Stand(ABC):
                 image_tag=desired.image.tag if desired.image else None,
                 network=desired.network.name if desired.network else None,
                 node_names=tuple(node.name for node in desired.nodes),
+                sidecar=desired.sidecar.name if desired.sidecar else None,
             )
         )
 

@@ -22,6 +22,8 @@ from orchestrator.engines.docker.socket_changer import SocketChanger
 from orchestrator.errors import ImageUnavailable, NameTaken, NodeNotStarted, OrchestrateError
 from orchestrator.state.desired import NetworkSpec, RunIdentity
 from orchestrator.state.spec import (
+    NO_NETWORK,
+    SHAREABLE,
     UNLIMITED,
     Confinement,
     HealthCommand,
@@ -68,6 +70,7 @@ SHAPES = {
         secrets=(Secret("s0", b"canary"), Secret("s1", b"canary")),
     ),
     "probe": replace(BARE, probe=True, env=(("PYTHONPATH", "/app"),)),
+    "beside others": replace(BARE, ipc=SHAREABLE, network=NO_NETWORK),
     "mounts": replace(
         BARE,
         num_ranks=2,
@@ -137,7 +140,7 @@ def test_both_ways_make_the_same_container(
         name=f"{project}-node-0",
         image=busybox_image,
         mounts=mounts,
-        network=f"{project}-net" if here.network else None,
+        network=f"{project}-net" if here.network == "NETWORK" else here.network,
     )
     identity = RunIdentity(project, "run-1", "/runs/1", "/x.yaml", "sha256:abc", 3)
     creation = Creation(node, identity, "1000", tmp_path)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator.engines.base import Engine, OnLine, OnLog, Query
+from orchestrator.engines.base import Engine, OnLine, OnLog, Query, Restores, RunsSidecars
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
 from orchestrator.state.observed import (
@@ -22,10 +22,11 @@ from orchestrator.state.observed import (
     NodeStatus,
     ObservedNetwork,
     ObservedNode,
+    ObservedSidecar,
     ObservedState,
     ProjectSummary,
 )
-from orchestrator.state.spec import NodeSpec
+from orchestrator.state.spec import NodeSpec, SidecarSpec
 from orchestrator.state.traits import EngineTraits
 from tests.unit.fakes import IN_PLACE, PROJECT, World
 
@@ -45,6 +46,8 @@ MUTATING = (
     "change_node",
     "stop_nodes",
     "remove_nodes",
+    "start_sidecar",
+    "remove_sidecars",
 )
 
 
@@ -149,6 +152,7 @@ class FakeEngine:
             image=self.world.images.get(tag) if tag else None,
             networks=networks,
             nodes=self.observe_nodes(query.project),
+            sidecars=self.observe_sidecars(query.project),
             foreign=(
                 *(
                     each
@@ -261,6 +265,34 @@ class FakeEngine:
             for node in nodes:
                 if node.name not in self.clinging:
                     self.world.nodes.pop(node.id, None)
+
+    def observe_sidecars(self, project: str) -> tuple[ObservedSidecar, ...]:
+        self._fail("observe_sidecars")
+        with self._lock:
+            found = self.world.sidecars.values()
+            return tuple(each for each in found if each.name.startswith(f"{project}-"))
+
+    def start_sidecar(
+        self, sidecar: SidecarSpec, identity: RunIdentity, restores: Restores
+    ) -> None:
+        self._note("start_sidecar", sidecar.name, "as", identity.run_id)
+        self._fail("start_sidecar")
+        with self._lock:
+            self.world.start_sidecar(sidecar, identity.run_id, restores)
+            self.world.change_sidecar(run_dir=identity.run_dir)
+
+    def remove_sidecars(self, sidecars: Sequence[ObservedSidecar]) -> None:
+        self._note("remove_sidecars", *(sidecar.name for sidecar in sidecars))
+        self._fail("remove_sidecars")
+        with self._lock:
+            for sidecar in sidecars:
+                if sidecar.name not in self.clinging:
+                    self.world.sidecars.pop(sidecar.id, None)
+
+    def save_sidecar_log(self, sidecar: ObservedSidecar, path: Path) -> None:
+        self._note("save_sidecar_log", sidecar.name)
+        self._fail("save_sidecar_log")
+        path.write_text("[Control] Start\n")
 
     def clear(self, project: str) -> None:
         self._fail("clear")
@@ -382,4 +414,9 @@ def _text(text: str | bytes, run_id: str) -> bytes:
 
 def as_engine(engine: FakeEngine) -> Engine:
     """The fake as what it stands for; type checking holds it to the whole protocol."""
+    return engine
+
+
+def with_sidecars(engine: FakeEngine) -> RunsSidecars:
+    """The fake as an engine that runs sidecars."""
     return engine

@@ -49,6 +49,10 @@ CASES: Mapping[str, tuple[str, frozenset[str]]] = {
     "shared-cdi": ("{mode: shared, devices: [1], memory_fraction: 0.45}", CDI),
     "mps": ("{mode: mps, devices: [1], pinned_memory: 4GiB}", frozenset()),
     "mps-cdi": ("{mode: mps, devices: [1], pinned_memory: 4GiB}", CDI),
+    "mps-exclusive": (
+        "{mode: mps, devices: [1], thread_percentage: 30, set_compute_mode: true}",
+        frozenset(),
+    ),
     "mig": ("{mode: mig}", frozenset()),
     "mig-cdi": ("{mode: mig}", CDI),
 }
@@ -66,7 +70,7 @@ def asked(name: str, folder: Path) -> dict[str, dict[str, Any]]:
 
 def _requests(spec: NodeSpec | SidecarSpec) -> dict[str, dict[str, Any]]:
     """The engine's API, and what python-on-whales makes the words of `docker create` of."""
-    creation = Creation(spec, IDENTITY, "1000")
+    creation = Creation(spec, IDENTITY, "1000", restores=(("GPU-1", "DEFAULT"),))
     api, command = create_body(creation), create_options(creation)
     for labels in (api["Labels"], command["labels"]):
         del labels[LABEL_SPEC_HASH]  # a digest of what the rest says

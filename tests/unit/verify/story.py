@@ -9,7 +9,8 @@ from dataclasses import replace
 from orchestrator.gpus.demand import GpuDemand, Sharing
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state.desired import DesiredState
-from orchestrator.state.observed import NodeStatus, ObservedNode
+from orchestrator.state.observed import NodeHealth, NodeStatus, ObservedNode, ObservedSidecar
+from orchestrator.state.spec import SidecarSpec
 from orchestrator.verify.checks import Run
 from orchestrator.verify.facts import RunFacts
 from tests.unit.fakes import desired_state
@@ -27,6 +28,7 @@ class Story:
         num_ranks: int = 1,
         *,
         milestone: int = 1,
+        beside: SidecarSpec | None = None,
         gpus: Sequence[tuple[str, ...]] = (),
     ) -> None:
         self.desired: DesiredState = desired_state(num_nodes, num_ranks)
@@ -35,6 +37,11 @@ class Story:
             pairs = zip(self.desired.nodes, gpus, strict=True)
             nodes = tuple(replace(node, gpus=uuids) for node, uuids in pairs)
             self.desired = replace(self.desired, nodes=nodes, gpus=GpuDemand(mode, "V"))
+        self.desired = replace(self.desired, sidecar=beside)
+        self.sidecar: ObservedSidecar | None = None
+        if beside is not None:
+            running = NodeStatus.RUNNING
+            self.sidecar = ObservedSidecar("id-beside", beside, RUN_ID, "hash", running)
         self.facts = RunFacts(self.desired, RUN_ID, milestone=milestone)
         self.nodes = {
             spec.node_rank: ObservedNode(
@@ -108,6 +115,16 @@ class Story:
         node = self.nodes[node_rank]
         self.nodes[node_rank] = replace(node, **changes)  # type: ignore[arg-type]
 
+    def beside(self, **changes: object) -> None:
+        """The sidecar is found otherwise."""
+        assert self.sidecar is not None
+        self.sidecar = replace(self.sidecar, **changes)  # type: ignore[arg-type]
+
+    def clients(self, now: int, most: int) -> None:
+        """The sidecar's health command tells of so many clients."""
+        said = f"clients: {now} now, {most} at most"
+        self.beside(health=NodeHealth("healthy", has_passed=True, exit_code=0, output=said))
+
     def end(self, node_rank: int, code: int, at_s: float = 10.0) -> None:
         """A node ends, and its log with it."""
         self.stand(
@@ -121,7 +138,8 @@ class Story:
 
     def at(self, now_s: float) -> Run:
         """The run as it looks at a moment."""
-        return Run(self.facts, tuple(self.nodes.values()), START_S + now_s)
+        nodes = tuple(self.nodes.values())
+        return Run(self.facts, nodes, START_S + now_s, None, self.sidecar)
 
     def _node(self, rank: int, node: int | None) -> int:
         return rank // self.desired.nodes[0].num_ranks if node is None else node
