@@ -25,6 +25,9 @@ CHEAP = ("starting.md", "howto-gpu.md", "howto-resume.md", "howto-hang.md", "how
 
 TUTORIAL = "tutorial.md"
 
+ON_A_RUN = ("report.md", "results.md")
+"""Pages that speak of a run of project `train`: their commands are run on one, and succeed."""
+
 SHOWN = {
     "README.md": "its runs are those of tests/e2e/test_training.py and tests/diagnosis",
     "checks.md": "lines of runs that failed; tests/e2e/test_checks.py makes them",
@@ -35,11 +38,9 @@ SHOWN = {
     "images.md": "two machines, one without a network; tests/e2e/test_image_build.py",
     "plan.md": "tests/e2e/test_lifecycle.py and the golden plans",
     "records.md": "lines of nodes",
-    "report.md": "needs a kept run; tests of the report make them",
-    "results.md": "needs a kept run; tests/e2e/test_results.py",
     "security.md": "needs secrets of a shell; tests/e2e/test_secrets.py",
     "trainer.md": "needs torch; tests/trainer",
-    "variables.md": "tests/unit/playbook",
+    "variables.md": "tests/unit/playbook/test_variables_page.py runs it",
 }
 """Pages whose blocks are shown and not run, with what runs the same."""
 
@@ -58,7 +59,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 def test_every_block_is_run_or_says_what_runs_the_same() -> None:
     pages = {block.page for block in all_blocks("sh", "console", "python")}
-    assert pages - {*CHEAP, TUTORIAL} - SHOWN.keys() == set()
+    assert pages - {*CHEAP, *ON_A_RUN, TUTORIAL} - SHOWN.keys() == set()
     assert all(block.said for block in all_blocks("sh", "console") if block.mark == "not run")
 
 
@@ -131,6 +132,26 @@ def test_a_page_is_run_from_top_to_bottom(page: str, tmp_path: Path, home: dict[
     typed = run(of(page), tmp_path, home | no_docker)
     assert [fault for each in typed for fault in each.faults()] == []
     assert typed
+
+
+TRAIN = """\
+version: 1
+name: train
+image: {tag: "any:1"}
+rendezvous: {port: 28478}
+ranks: {nodes: 2, command: [echo, hello]}
+health_checks: [{completed: {within: 60s}}]
+"""
+
+
+@pytest.mark.parametrize("page", ON_A_RUN)
+def test_commands_on_a_run_succeed(page: str, tmp_path: Path, home: dict[str, str]) -> None:
+    (tmp_path / "train.yaml").write_text(TRAIN)
+    first = Block(page, 1, "sh", "orchestrate apply train.yaml --engine local --plain\n")
+    no_docker = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    typed = run([first, *of(page)], tmp_path, home | no_docker)
+    assert [each.code for each in typed] == [0] * len(typed), [each.out for each in typed]
+    assert len(typed) > 1
 
 
 @pytest.mark.parametrize(
