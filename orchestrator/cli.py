@@ -38,6 +38,7 @@ from orchestrator.commands.options import (
     variables_options,
 )
 from orchestrator.commands.signals import take_signals
+from orchestrator.display import cursor
 from orchestrator.errors import ExitCode, Interrupted, OrchestrateError
 
 if TYPE_CHECKING:
@@ -324,6 +325,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     code = run(sys.argv[1:] if argv is None else argv)
     with suppress(OSError):
         sys.stderr.flush()
+    cursor.restore()  # where a signal came just as the board was being taken down
     # Everything is closed and written by now: taking the interpreter apart object by object
     # would only add a tenth of a second to every command.
     os._exit(code)
