@@ -34,6 +34,21 @@ class Source:
 
 def test_the_more_nodes_the_rarer_the_looks() -> None:
     assert [pause_s(num) for num in (1, 2, 10, 64)] == [2.0, 2.0, 2.0, 12.8]
+    assert [pause_s(2, spent_s) for spent_s in (0.001, 0.05)] == [2.0, 5.0]
+
+
+def test_after_a_look_that_cost_much_the_next_one_is_long_in_coming() -> None:
+    waited: list[float | None] = []
+
+    class Stop(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout)
+            return len(waited) == 3
+
+    spent = iter([0.0, 0.25, 1.0, 1.0])
+    source = Source(FOUND, EngineUnavailable("it sleeps"), FOUND)
+    sample_until_stopped(source, (), lambda _: None, Stop(), spent=lambda: next(spent))
+    assert waited == [2.0, 25.0, 2.0]
 
 
 def test_looks_that_find_nothing_are_not_told_and_end_nothing(
