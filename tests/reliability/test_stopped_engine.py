@@ -30,7 +30,11 @@ def test_an_engine_that_is_stopped_while_it_is_followed(
         assert took_s < ENDS_WITHIN_S
         without = desk.run("status", "--engine", "docker", desk.project)
         assert (without.code, without.err.count("\n")) == (4, 1), without.err
+        examined = desk.run("doctor", "playbook.yaml")
+        assert examined.code == 4
+        assert examined.line("problem: engine-answers")
         engine.start()
+        assert desk.run("doctor", "playbook.yaml").code == 0
         planned = desk.run("plan", "--engine", "docker", "--exit-code", "playbook.yaml")
         assert planned.code == 2
         for rank in (0, 1):
