@@ -190,6 +190,19 @@ def test_apply_as_text(desk: Desk) -> None:
     assert (said.code, said.err) == (0, "a notice\n")
 
 
+def test_without_following_the_nodes_lines_are_left_out(desk: Desk) -> None:
+    said = desk.run("apply", "--no-follow", "--plain", "pair.yaml")
+    assert (said.code, "rank 0 |" in said.out, "ok:      check joined" in said.out) == (
+        *(0, False, True),
+    )
+
+
+@pytest.mark.parametrize("option", ["--plain", "--no-follow", "--detach"])
+def test_what_only_a_run_has_a_use_for_is_no_matter_to_a_check(option: str, desk: Desk) -> None:
+    assert desk.run("apply", "--check", option, "pair.yaml").code == 0
+    assert desk.engine.mutations == []
+
+
 def test_a_refused_action_is_in_the_recap_and_said_once(desk: Desk) -> None:
     desk.engine.failures["pull_image"] = ImageUnavailable("no such tag", fix="push it")
     said = desk.run("apply", "--engine", "docker", "pair.yaml")
