@@ -64,7 +64,11 @@ def closed(demand: GpuDemand, gpus: Sequence[Gpu]) -> dict[str, str]:
 
     [nvidia-smi's manual: PROHIBITED lets no process in, EXCLUSIVE_PROCESS one at a time]
     """
-    shut = {"exclusive": ("prohibited",), "shared": ("prohibited", "exclusive")}
+    shut = {
+        "exclusive": ("prohibited",),
+        "shared": ("prohibited", "exclusive"),
+        "mps": ("prohibited",),
+    }
     return {
         gpu.uuid: f"its compute mode is {gpu.compute_mode} (`nvidia-smi -i {gpu.index} -c DEFAULT`)"
         for gpu in gpus

@@ -125,6 +125,7 @@ class World:
     lookalikes: list[ForeignObject] = field(default_factory=list)
     sidecars: dict[str, ObservedSidecar] = field(default_factory=dict)
     compute_modes: dict[str, str] = field(default_factory=dict)
+    clients: str = "clients: 2 now, 2 at most"  # the health command of every sidecar says so
     num_made: int = 0
     num_runs: int = 0
 
@@ -229,7 +230,7 @@ class World:
             status=NodeStatus.RUNNING,
             started_at_s=99.0,
             image_id=image.id,
-            health=NodeHealth("healthy", has_passed=True, exit_code=0),
+            health=NodeHealth("healthy", True, 0, self.clients),
             restores=restores,
         )
         self.sidecars[made.id] = made

@@ -10,12 +10,14 @@ import pytest
 from orchestrator.devices import with_gpus
 from orchestrator.engines.base import Query
 from orchestrator.errors import EngineFailed, GpuUnavailable, InvalidPlaybook
+from orchestrator.events import AttemptBegan, Event
 from orchestrator.executor import Execution, execute
 from orchestrator.gpus.inventory import Gpu
 from orchestrator.mps import HEALTH
 from orchestrator.plans.planner import make_destroy_plan, make_plan
 from orchestrator.playbook.health import Completed, Mps
 from orchestrator.playbook.loader import load_text
+from orchestrator.recall import recall
 from orchestrator.reference import reference_of
 from orchestrator.resolve import resolve
 from orchestrator.restarts import Allowance, Restart, next_restart, restart_plan
@@ -25,10 +27,12 @@ from orchestrator.state.spec import Confinement, Limits, SidecarSpec
 from orchestrator.verify.checks import evaluate
 from orchestrator.verify.diagnose import diagnose
 from orchestrator.verify.results import Status
-from tests.unit.fake_engine import DOCKER_LIKE, LOCAL_LIKE, FakeEngine
+from tests.unit.fake_engine import DOCKER_LIKE, LOCAL_LIKE, FakeEngine, Script, joined
 from tests.unit.fakes import GPU, PROJECT, World, desired_state, sidecar_spec, with_sidecar
 from tests.unit.verify.story import START_S, Story
-from tests.unit.workbench import PLAYBOOK
+from tests.unit.workbench import PLAYBOOK, Bench, bench, results
+
+__all__ = ["bench"]
 
 EXCLUSIVE = "EXCLUSIVE_PROCESS"
 PLAIN = with_sidecar(desired_state())
@@ -305,3 +309,64 @@ def test_its_loss_is_worth_a_restart_and_too_few_clients_are_not() -> None:
     results = evaluate((Mps(),), run)
     assert [each.name for each in results if each.status is Status.FAILED] == ["mps"]
     assert next_restart(results, run, diagnose(results, run), Allowance(2, 0)) is None
+
+
+# -- from beginning to end ---------------------------------------------------------------
+
+
+def mps_bench(bench: Bench) -> Bench:
+    bench.write(f"{PLAYBOOK}gpu: {{mode: mps}}\n")
+    bench.gpus = (Gpu(0, GPU, "A", compute_mode="Exclusive_Process"),)
+    lines = ((0.0, joined(rank).replace('"gloo"', '"cpu:gloo,cuda:gloo"')) for rank in range(2))
+    bench.engine.scripts = {rank: Script((line,), 0.0) for rank, line in enumerate(lines)}
+    return bench
+
+
+def test_a_run_with_a_daemon_holds_also_when_it_is_judged_again(bench: Bench) -> None:
+    outcome = mps_bench(bench).apply()
+    assert results(outcome) == [
+        ("alive", "ok"),
+        ("mps", "ok"),
+        ("joined", "ok"),
+        ("completed", "ok"),
+    ]
+    assert outcome.judgement is not None
+    again = recall(bench.folder / ".orchestrate/runs/pair/run-1")
+    assert again.judgement.results == outcome.judgement.results
+    assert again.missing == ()
+    assert bench.apply().plan.is_empty
+
+
+def test_a_run_that_lost_its_daemon_is_judged_the_same_again(bench: Bench) -> None:
+    mps_bench(bench)
+    bench.engine.scripts = {rank: Script() for rank in range(2)}
+    bench.engine.world.clients = "clients: 1 now, 1 at most"
+
+    def kill(event: Event) -> None:
+        if isinstance(event, AttemptBegan):
+            at_s = bench.engine.now()
+            gone = {"status": NodeStatus.EXITED, "exit_code": 137, "finished_at_s": at_s}
+            bench.engine.world.change_sidecar(**gone)
+
+    outcome = bench.apply_telling(kill)
+    assert outcome.judgement is not None
+    assert outcome.judgement.diagnosis is not None
+    how = "was killed by signal 9 (exit code 137)"
+    assert outcome.judgement.diagnosis.brief == f"the mps daemon pair-mps {how}"
+    again = recall(bench.folder / ".orchestrate/runs/pair/run-1")
+    assert again.judgement.results == outcome.judgement.results
+    assert again.judgement.diagnosis == outcome.judgement.diagnosis
+
+
+def test_without_a_verdict_the_daemons_own_file_tells(bench: Bench) -> None:
+    mps_bench(bench).apply()
+    folder = bench.folder / ".orchestrate/runs/pair/run-1"
+    (folder / "verdict.json").unlink()
+    assert [each.status for each in recall(folder).judgement.results if each.name == "mps"] == [
+        Status.FAILED
+    ]
+    plan = make_destroy_plan(bench.engine.observe(Query("pair")))
+    execute(plan, Execution(bench.engine, RunIdentity("pair", "", ""), lambda _: None))
+    assert [each.status for each in recall(folder).judgement.results if each.name == "mps"] == [
+        Status.OK
+    ]
