@@ -18,7 +18,7 @@ from orchestrator.commands.reporting import (
     reporting_errors,
 )
 from orchestrator.display.console import Console, print_json
-from orchestrator.display.recap import recap
+from orchestrator.display.recap import gang, recap
 from orchestrator.engines.base import Engine
 from orchestrator.errors import ExitCode, Interrupted, InvalidPlaybook, OrchestrateError
 from orchestrator.playbook.given import NOTHING, Given
@@ -74,8 +74,7 @@ def _apply(path: Path, source: Source, options: ApplyOptions) -> ExitCode:
         )
     if options.detach and loaded.playbook.restarts.max:
         console.say_error("orchestrate: with --detach nobody follows the run: it is not restarted")
-    num_nodes = loaded.playbook.ranks.nodes
-    title = f"{loaded.playbook.name} on {engine.traits.name}, {num_nodes} nodes"
+    title = gang(loaded.playbook.name, engine.traits.name, loaded.playbook.ranks.nodes)
     try:
         with nullcontext() if options.plain else console.board(title):
             outcome = apply(request, tally.tell)

@@ -15,6 +15,7 @@ from pathlib import Path
 from orchestrator.choose import EngineName, engines_for, state_folder
 from orchestrator.commands.looking import unknown
 from orchestrator.display.console import Console
+from orchestrator.display.recap import gang
 from orchestrator.errors import ExitCode, NoSuchProject, RunUnreadable
 from orchestrator.follow import judged
 from orchestrator.lock import is_worked_on
@@ -37,7 +38,7 @@ def watch_verb(project: str | None, engine_name: EngineName, *, plain: bool) -> 
     if not nodes:
         raise NoSuchProject(f"{placed} has no nodes", fix="watch it once it is being applied")
     console.num_ranks = nodes[0].spec.num_ranks
-    title = f"{placed.summary.name} on {placed.engine.traits.name}, {len(nodes)} nodes"
+    title = gang(placed.summary.name, placed.engine.traits.name, len(nodes))
     console.heading(f"WATCHING {title}, run {nodes[0].run_id}")
     with nullcontext() if plain else console.board(title):
         judgement = _Watch(console, placed).to_the_end(nodes)

@@ -54,6 +54,11 @@ def object_of(action: object) -> str:
     return named
 
 
+def gang(project: str, engine: str, num_nodes: int) -> str:
+    """What runs where, in a title: `pair on docker, 2 nodes`."""
+    return f"{project} on {engine}, {num_nodes} {'node' if num_nodes == 1 else 'nodes'}"
+
+
 def doing(action: object) -> str:
     """What is done to which object: `start node pair-node-0`."""
     verb = str(action).split(" ", 2)[1]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.display.recap import Recap, object_of, recap
+from orchestrator.display.recap import Recap, gang, object_of, recap
 from orchestrator.plans.plan import Action, Plan
 from orchestrator.plans.planner import make_plan
 from orchestrator.verify.results import CheckResult, Status
@@ -91,3 +91,9 @@ def test_every_action_names_its_object() -> None:
 def test_anything_else_is_no_action() -> None:
     with pytest.raises(AssertionError, match="no such action: 7"):
         object_of(7)
+
+
+def test_a_gang_in_a_title() -> None:
+    assert [gang("pair", "docker", number) for number in (1, 2)] == [
+        *("pair on docker, 1 node", "pair on docker, 2 nodes"),
+    ]
