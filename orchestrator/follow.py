@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.archive import save_logs
-from orchestrator.engines.base import Query
+from orchestrator.archive import save_logs, save_sidecar_log
+from orchestrator.engines.base import Query, RunsSidecars
 from orchestrator.events import (
     AttemptJudged,
     FailureDiagnosed,
@@ -123,3 +123,5 @@ def _wind_up(course: Course, judgement: Judgement) -> None:
             course.watched.sink(GangStopped(names, time.monotonic() - began_s))
         nodes = engine.observe_nodes(project)
     save_logs(engine, [node for node in nodes if not node.is_active])
+    if judgement.run.sidecar is not None and isinstance(engine, RunsSidecars):
+        save_sidecar_log(engine, judgement.run.sidecar)

@@ -353,6 +353,7 @@ def test_a_run_that_lost_its_daemon_is_judged_the_same_again(bench: Bench) -> No
     assert outcome.judgement.diagnosis is not None
     how = "was killed by signal 9 (exit code 137)"
     assert outcome.judgement.diagnosis.brief == f"the mps daemon pair-mps {how}"
+    assert bench.kept["run-1/mps.log"] == "[Control] Start\n"
     again = recall(bench.folder / ".orchestrate/runs/pair/run-1")
     assert again.judgement.results == outcome.judgement.results
     assert again.judgement.diagnosis == outcome.judgement.diagnosis
@@ -361,7 +362,8 @@ def test_a_run_that_lost_its_daemon_is_judged_the_same_again(bench: Bench) -> No
 def test_without_a_verdict_the_daemons_own_file_tells(bench: Bench) -> None:
     mps_bench(bench).apply()
     folder = bench.folder / ".orchestrate/runs/pair/run-1"
-    (folder / "verdict.json").unlink()
+    for name in ("verdict.json", "sidecar.json"):
+        (folder / name).unlink()
     assert [each.status for each in recall(folder).judgement.results if each.name == "mps"] == [
         Status.FAILED
     ]
