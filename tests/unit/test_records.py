@@ -148,6 +148,7 @@ NOT_RECORDS: dict[str, bytes] = {
     "key twice, inside": line()[:-1] + b', "x": {"a": 1, "a": 1}}',
     "5,000 digits": line()[:-1] + b', "x": ' + b"9" * 5000 + b"}",
     "4,000 digits": line(rank_sum=int("9" * 4000)),
+    "deeper than any record": line()[:-1] + b', "x": ' + b"[" * 64 + b"]" * 64 + b"}",
     "deep lists": line()[:-1] + b', "x": ' + b"[" * 5000 + b"]" * 5000 + b"}",
     "deep objects": line()[:-1] + b', "x": ' + b'{"a":' * 3000,
     "one byte too long": line(pad="") + b" " * (MAX_RECORD_BYTES + 1 - len(line(pad=""))),
@@ -164,6 +165,13 @@ NOT_RECORDS: dict[str, bytes] = {
     "trailing comma": line()[:-1] + b",}",
     "comment": line() + b" // joined",
 }
+
+
+def test_brackets_in_a_text_and_lists_beside_each_other_are_not_deep() -> None:
+    beside = b', "x": "' + b"[{" * 500 + b'\\"[", "y": [' + b"[]," * 200 + b"[]]}"
+    assert parse_record(line()[:-1] + beside) == parse_record(line())
+    within = b', "x": ' + b"[" * 63 + b"]" * 63 + b"}"
+    assert parse_record(line()[:-1] + within) == parse_record(line())
 
 
 @pytest.mark.parametrize("name", NOT_RECORDS)

@@ -16,6 +16,7 @@ import yaml
 
 from orchestrator.commands.starting import project_name
 from orchestrator.errors import ExitCode
+from orchestrator.images.context import Kind, context_entries
 from orchestrator.playbook.loader import load
 from orchestrator.starting import shipped
 from orchestrator.starting.answers import Answers, draft_of
@@ -61,16 +62,13 @@ def test_the_playbook_of_each_kind(kind: str, desk: Desk) -> None:
 def test_what_the_image_is_built_from_is_what_this_project_builds(desk: Desk) -> None:
     desk.run(*KINDS["trainer"])
     folder = desk.folder / "demo/image"
-    made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    tracked = subprocess.run(
-        ["git", "ls-files", "trainer", "docker/Dockerfile", "docker/requirements.txt"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    assert made == {*tracked, ".dockerignore"}
-    assert all((folder / path).read_bytes() == (ROOT / path).read_bytes() for path in tracked)
+    ours = {entry.path for entry in context_entries(ROOT) if entry.kind is Kind.FILE}
+    made = {entry.path for entry in context_entries(folder) if entry.kind is Kind.FILE}
+    assert made == {*ours, "docker/Dockerfile", ".dockerignore"}
+    assert len(ours) > 10
+    assert all((folder / path).read_bytes() == (ROOT / path).read_bytes() for path in ours)
+    dockerfile = (folder / "docker/Dockerfile").read_bytes()
+    assert dockerfile == (ROOT / "docker/Dockerfile").read_bytes()
 
 
 def test_what_was_written_is_said(desk: Desk) -> None:
