@@ -60,7 +60,8 @@ def project_names(
     from orchestrator.archive import kept_projects
 
     told = dict.fromkeys(kept_projects(), "its runs were kept")
-    told |= {placed.summary.name: f"on {placed.engine.traits.name}" for placed in _projects()}
+    told |= dict.fromkeys(_local_names(), "on local")
+    told |= {placed.summary.name: "on docker" for placed in _docker_projects()}
     return [
         CompletionItem(name, help=told[name]) for name in sorted(told) if _fits(name, incomplete)
     ]
@@ -115,20 +116,40 @@ def _fits(value: object, incomplete: str) -> bool:
     return str(value).startswith(incomplete)
 
 
-def _projects() -> tuple[Placed, ...]:
-    """The projects of this account on each engine that answers at once."""
-    from orchestrator.choose import docker_engine, local_engine, local_is_in_use, socket_answers
+def _local_names() -> list[str]:
+    """The projects of the embedded engine, by its folders: loading it would take twice as long."""
+    from orchestrator.engines.local.folders import project_names
+    from orchestrator.engines.local.root import default_root
+
+    with suppress(OrchestrateError):
+        return project_names(default_root(os.environ))
+    return []
+
+
+def _docker_projects() -> tuple[Placed, ...]:
+    """The projects of this account on Docker, if it answers at once."""
+    from orchestrator.choose import docker_engine, socket_answers
     from orchestrator.teardown import find_projects
 
     # This process answers one question of a shell and ends: the deadline is its own.
     os.environ["ORCHESTRATE_DEADLINE_S"] = DEADLINE_S
-    made = [docker_engine] if socket_answers() else []
-    made += [local_engine] if local_is_in_use() else []
-    found: list[Placed] = []
-    for make in made:
+    if socket_answers():
         with suppress(OrchestrateError):
-            found += find_projects([make()])
-    return tuple(placed for placed in found if placed.summary.is_mine)
+            found = find_projects([docker_engine()])
+            return tuple(placed for placed in found if placed.summary.is_mine)
+    return ()
+
+
+def _projects() -> tuple[Placed, ...]:
+    """The projects of this account on each engine that answers at once."""
+    from orchestrator.choose import local_engine, local_is_in_use
+    from orchestrator.teardown import find_projects
+
+    found = _docker_projects()
+    if local_is_in_use():
+        with suppress(OrchestrateError):
+            found += find_projects([local_engine()])
+    return found
 
 
 def _nodes(target: str | None) -> Iterator[ObservedNode]:
