@@ -80,6 +80,15 @@ def test_a_command_that_is_wrong_is_found() -> None:
         cli.app.commands[verb].make_context(verb, arguments)
 
 
+def test_the_job_for_github_actions_runs_commands_that_exist() -> None:
+    job = yaml.safe_load((ROOT / "docs/github-actions.yml").read_text())["jobs"]["ranks"]
+    typed = "".join(f"{step['run']}\n" for step in job["steps"] if "run" in step)
+    found = list(Block("github-actions.yml", 1, "sh", typed).orchestrate_lines())
+    assert [words[0] for words in found] == ["validate", "apply", "support-bundle", "destroy"]
+    for verb, *arguments in found:
+        cli.app.commands[verb].make_context(verb, arguments)
+
+
 BASE = {
     "version": 1,
     "name": "base",
