@@ -132,7 +132,8 @@ def _source(given: str) -> tuple[str, str, Path]:
     from orchestrator.playbook.source import MAX_BYTES, decode, read
 
     if given == "-":
-        return decode(sys.stdin.buffer.read(MAX_BYTES + 1), "-"), "-", Path()
+        data = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin is not None else b""
+        return decode(data, "-"), "-", Path()
     path = Path(given)
     if "\n" not in given and len(given) < 4096 and path.is_file():
         name = str(path)
@@ -162,7 +163,8 @@ def _stem(folder: Path, file: str) -> str:
 
 
 def _answers(folder: Path, file: str, options: InitOptions) -> Answers:
-    is_talking = sys.stdin.isatty() and not options.yes
+    # A shell may have closed it: then there is no such file.
+    is_talking = sys.stdin is not None and sys.stdin.isatty() and not options.yes
     asking = Asking(is_talking)
     said = options.kind or _implied_kind(options)
     if said is None and not is_talking and not options.yes:

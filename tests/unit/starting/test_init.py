@@ -172,6 +172,17 @@ def test_commands_come_by_standard_input_too(desk: Desk, tmp_path: Path) -> None
     assert load(tmp_path / "in.yaml").playbook.image.tag == "my/train:1"
 
 
+def test_a_closed_standard_input_is_nobody_to_ask(desk: Desk) -> None:
+    command = f"exec {sys.executable} -m orchestrator init"
+    codes = [
+        subprocess.run(
+            ["sh", "-c", f"{command} {more} <&-"], capture_output=True, timeout=60, check=False
+        ).returncode
+        for more in ("", "--from -")
+    ]
+    assert codes == [ExitCode.USAGE, ExitCode.INVALID_PLAYBOOK]
+
+
 def test_a_person_is_asked_at_a_terminal(desk: Desk) -> None:
     master, slave = pty.openpty()
     # Typed ahead: the terminal keeps it until it is read, so nothing depends on time.
