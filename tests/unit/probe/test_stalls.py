@@ -132,3 +132,32 @@ print("done")
     without, with_probe = both("-c", script, env=HANG)
     assert with_probe.seen == without.seen == (0, "done\n", "")
     assert with_probe.channel.of("probe_fault") == []
+
+
+AFTER_A_FORK = """
+import gc, os, sys, time, torch, torch.distributed as dist
+from torch.optim import Optimizer
+from orchestrate_probe import stalls
+stalls.FORK_WARNS = True  # whatever this Python does
+def threads(): return len(os.listdir("/proc/self/task"))
+dist.init_process_group()
+optimizer = Optimizer()
+optimizer.step()
+if os.fork() == 0: os._exit(0)
+os.wait()
+while threads() > 1: time.sleep(0.01)  # that of the join takes its time to go
+print(threads(), end=" ")
+exec(sys.argv[1])
+print(threads() > 1)
+dist.all_reduce()
+"""
+
+
+@pytest.mark.parametrize(
+    "moment", ["gc.collect()", "time.sleep(0.2); optimizer.step()"]
+)
+def test_where_forks_warn_of_threads_the_watch_comes_back_later(moment: str) -> None:
+    with running("-c", AFTER_A_FORK, moment, env=HANG) as program:
+        program.channel.wait_for(b'"stacks"')
+        out, _ = program.process.communicate(timeout=60)
+    assert out == "1 True\n"

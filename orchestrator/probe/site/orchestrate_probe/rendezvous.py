@@ -9,8 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 import socket
-import time
-from _thread import start_new_thread
+from _thread import allocate_lock, start_new_thread
 from urllib.parse import parse_qs, urlsplit
 
 from .connections import established
@@ -94,6 +93,8 @@ class Approach:
         self._view = view
         self._is_over = False
         self._is_reached = False
+        self._over = allocate_lock()  # held until it is over
+        self._over.acquire()
 
     def begin(self) -> None:
         """Start watching, if there is an address to watch."""
@@ -103,7 +104,14 @@ class Approach:
 
     def end(self) -> None:
         """Stop: the call has returned, or raised."""
-        self._is_over = True
+        if not self._is_over:
+            self._is_over = True
+            self._over.release()
+
+    def _pause(self, longest_s: float) -> None:
+        """Wait, but not beyond the end: a script that forks then is to find no thread."""
+        if self._over.acquire(timeout=longest_s):
+            self._over.release()
 
     @guarded("name")
     def _resolve(self) -> None:
@@ -115,14 +123,14 @@ class Approach:
                 self._reporter.send("name_resolved", addresses=addresses, error=error)
             if addresses:
                 return
-            time.sleep(LONGEST_PAUSE_S)
+            self._pause(LONGEST_PAUSE_S)
 
     @guarded("connections")
     def _watch(self) -> None:
         pause_s = FIRST_PAUSE_S
         while not self._is_over and not self._is_reached:
             self.look()
-            time.sleep(pause_s)
+            self._pause(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def look(self) -> None:

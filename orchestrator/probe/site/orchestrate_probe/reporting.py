@@ -41,6 +41,7 @@ class Reporter:
         flush: counts and sends the steps that are held back.
         watch: begins to look out for stalls; may be called more than once.
         on_threading: is to be told of the module once it is loaded.
+        on_next: is called once, with the next record.
     """
 
     def __init__(self, run_id: str, channel: Channel) -> None:
@@ -58,6 +59,7 @@ class Reporter:
         self.flush: Callable[[float], None] | None = None
         self.watch: Callable[[], None] | None = None
         self.on_threading: Callable[[ModuleType], None] | None = None
+        self.on_next: Callable[[], None] | None = None
         self._num_dropped = 0
         self._faults: set[str] = set()
         if self.speaks:
@@ -67,6 +69,9 @@ class Reporter:
         """Send one record, if this process speaks at all."""
         if not self.speaks:
             return
+        if self.on_next is not None:
+            on_next, self.on_next = self.on_next, None
+            on_next()
         if event != "step":
             self.catch_up()
         if self.channel.num_dropped > self._num_dropped:

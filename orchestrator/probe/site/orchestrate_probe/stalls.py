@@ -3,12 +3,15 @@
 It speaks a moment before the check's own deadline, once for each stall, so that the answer
 is there when the check fails; and it sends what steps were counted but not yet reported.
 The thread is never there while the script forks: it stops before and starts again after,
-so that a child has none of its locks to trip over.
+so that a child has none of its locks to trip over. From Python 3.12 on `os.fork` looks for
+threads as the last thing it does, and warns of each: there it starts a little later.
 """
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 import time
 from _thread import allocate_lock, get_ident, start_new_thread
 
@@ -29,6 +32,7 @@ ENV_HANG_S = "ORCHESTRATE_PROBE_HANG_S"
 
 NAP_S = 0.5
 STOP_WITHIN_S = 0.02
+FORK_WARNS = sys.version_info >= (3, 12)
 
 
 class Watch:
@@ -47,7 +51,7 @@ class Watch:
         self._has_begun = False
         self._has_thread = False
         os.register_at_fork(
-            before=self._stop, after_in_parent=self._start, after_in_child=self._drop
+            before=self._stop, after_in_parent=self._after_fork, after_in_child=self._drop
         )
 
     def begin(self) -> None:
@@ -65,6 +69,23 @@ class Watch:
         self._wake.acquire()
         self._gone.acquire()
         start_new_thread(self._run, (self._wake, self._gone))
+
+    def _after_fork(self) -> None:
+        """In the parent, at once or with the next record, and when garbage is collected.
+
+        Whatever runs Python for long does the latter, also where it comes to no next step.
+        """
+        if not FORK_WARNS:
+            self._start()
+            return
+        self._reporter.on_next = self._start
+        if self._on_garbage not in gc.callbacks:
+            gc.callbacks.append(self._on_garbage)
+
+    def _on_garbage(self, _phase: str, _counts: dict[str, int]) -> None:
+        if self._reporter.on_next is not None:
+            self._reporter.on_next = None
+            self._start()
 
     @guarded("watch")
     def _stop(self) -> None:
