@@ -153,9 +153,7 @@ dist.all_reduce()
 """
 
 
-@pytest.mark.parametrize(
-    "moment", ["gc.collect()", "time.sleep(0.2); optimizer.step()"]
-)
+@pytest.mark.parametrize("moment", ["gc.collect()", "time.sleep(0.2); optimizer.step()"])
 def test_where_forks_warn_of_threads_the_watch_comes_back_later(moment: str) -> None:
     with running("-c", AFTER_A_FORK, moment, env=HANG) as program:
         program.channel.wait_for(b'"stacks"')
