@@ -31,6 +31,11 @@ os.execv(sys.argv[1], sys.argv[1:])
 _FULL_CLEAR = (b"\x1b[2J", b"\x1b[3J", b"\x1b[H", b"\x1bc", b"\x1b[?1049h", b"\x1b[?47h")
 
 
+def _without_size(env: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what would count for more than the terminal: whatever loads readline sets it."""
+    return {name: value for name, value in env.items() if name not in {"COLUMNS", "LINES"}}
+
+
 class Terminal:
     """Runs a program in a terminal of its own; `screen` is what it shows.
 
@@ -60,7 +65,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-c", _TAKE_THE_TERMINAL, *argv],
             cwd=cwd,
-            env={**env, "TERM": "xterm-256color", "PYTHONUTF8": "1"},
+            env={**_without_size(env), "TERM": "xterm-256color", "PYTHONUTF8": "1"},
             stdin=child_fd,
             stdout=child_fd,
             stderr=child_fd,

@@ -160,7 +160,7 @@ _BY_PLACE: Final[dict[str, Values]] = {
     "image.build.requirements": st.sampled_from(["requirements.txt", "data/here", None]),
     # What the other keys of these two mean, and whether they may be there, depends on the first.
     "gpu": st.sampled_from(
-        [{}, {"mode": "cpu"}, {"mode": "exclusive"}, {"mode": "shared"}, {"mode": "mig"}]
+        [{}, *({"mode": mode} for mode in ("cpu", "exclusive", "shared", "mps", "mig"))]
     ),
     "security": st.sampled_from([{}, {"profile": "default"}]),
     "network.name": st.from_regex(r"lab[a-zA-Z0-9_.-]{0,40}", fullmatch=True),
@@ -199,11 +199,14 @@ def _consistent(playbook: Json) -> Json:
     network = playbook.get("network", {})
     if network.get("external"):
         network.setdefault("name", "lab")
-    if playbook.get("gpu", {}).get("mode", "cpu") != "cpu":
+    mode = playbook.get("gpu", {}).get("mode", "cpu")
+    if mode != "cpu":
         playbook["ranks"].pop("nproc_per_node", None)
     checks = playbook.get("health_checks", [])
     if checks:
         by_kind = {_kind(check): check for check in checks}
+        if mode != "mps":
+            by_kind.pop("mps", None)
         playbook["health_checks"] = [_possible(check) for check in by_kind.values()]
     if overrides := playbook["ranks"].get("per_node"):
         nodes = playbook["ranks"]["nodes"]
