@@ -188,7 +188,7 @@ def test_logs_are_there_before_and_after_destroy(desk: Desk) -> None:
     assert one.out.splitlines() == expected[1:]
     assert desk.destroy().code == 0
     kept = desk.run("logs", "--engine", desk.engine, desk.project)
-    assert kept.out.splitlines() == expected
+    assert sorted(kept.out.splitlines()) == expected  # by time, and who spoke first is open
 
 
 @pytest.mark.parametrize("verb", ["plan", "status", "verify", "validate"])
