@@ -83,7 +83,8 @@ def _counts(counts: dict[str, Any]) -> str:
 
 def _action(action: dict[str, Any]) -> str:
     kind = str(action.get("kind", "")).replace("_", " ")
-    return f"{kind} {action.get('name', '')} ({action.get('cause', '')})"
+    cause = action.get("cause", "")  # none where fields differ, which the plan lists
+    return f"{kind} {action.get('name', '')}" + (f" ({cause})" if cause else "")
 
 
 def _judged(results: list[Any]) -> tuple[str, Tone]:
