@@ -55,6 +55,7 @@ class _Ending:
     @guarded("end")
     def finish(self) -> None:
         """Say how it ends, and see what was said on its way."""
+        self._reporter.on_next = None
         self._reporter.catch_up(DRAIN_S)
         self._report_failure()
         if not self._has_failed:
@@ -64,6 +65,7 @@ class _Ending:
 
     @guarded("failure")
     def _report_failure(self) -> None:
+        self._reporter.on_next = None  # an interpreter that ends starts no thread any more
         error = getattr(sys, "last_value", None)
         if error is None or self._has_failed:
             return
