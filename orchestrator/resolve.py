@@ -89,7 +89,7 @@ def resolve(
         project=playbook.name,
         image=image,
         network=network,
-        nodes=tuple(map(_beside_a_daemon, nodes)) if playbook.gpu.mode == "mps" else nodes,
+        nodes=_beside_a_daemon(playbook, nodes) if playbook.gpu.mode == "mps" else nodes,
         sidecar=mps_daemon(playbook, traits, nodes),
         playbook=str(loaded.path),
         playbook_digest=loaded.digest,
@@ -155,10 +155,12 @@ def _refuse_two_users(loaded: LoadedPlaybook, nodes: tuple[NodeSpec, ...]) -> No
         raise InvalidPlaybook([_fault(loaded, "ranks.user", what, fix)])
 
 
-def _beside_a_daemon(node: NodeSpec) -> NodeSpec:
-    """The node in the IPC namespace of its daemon, whose /dev/shm it then has."""
-    project = node.name.rpartition("-node-")[0]
-    return replace(node, ipc=daemon_name(project), limits=replace(node.limits, shm_bytes=None))
+def _beside_a_daemon(playbook: Playbook, nodes: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:
+    """The nodes in the IPC namespace of their daemon, whose /dev/shm they then have."""
+    ipc = daemon_name(playbook.name)
+    return tuple(
+        replace(node, ipc=ipc, limits=replace(node.limits, shm_bytes=None)) for node in nodes
+    )
 
 
 def _path_of_mounts(ranks: Ranks) -> str:

@@ -67,6 +67,7 @@ def make_plan(
     why = _gang_cause(desired, own, common)
     drifts = _spread_to_gang(desired, own, why)
     sidecar = _plan_sidecar(desired, observed, beside, why)
+    unchanged = _unchanged(desired, observed, (image, network), drifts or own)
     return Plan(
         project=desired.project,
         image=image,
@@ -77,16 +78,9 @@ def make_plan(
         create_network=network,
         start_sidecar=sidecar.start,
         set_modes=sidecar.set_modes,
-        start_nodes=tuple(
-            StartNode(node, drifts[node.node_rank].why, drifts[node.node_rank].changes)
-            for node in desired.nodes
-            if drifts
-        ),
+        start_nodes=_plan_starts(desired, drifts),
         change_nodes=() if drifts else _plan_changes(desired, observed, own),
-        unchanged=(
-            *_unchanged(desired, observed, (image, network), drifts or own),
-            *sidecar.unchanged,
-        ),
+        unchanged=(*unchanged, *sidecar.unchanged),
         left_alone=_left_alone(observed),
     )
 
@@ -247,6 +241,14 @@ def _plan_removals(observed: ObservedState, drifts: dict[int, Drift]) -> tuple[R
     return tuple(
         RemoveNode(node, drifts[node.node_rank].why, drifts[node.node_rank].changes)
         for node in sorted(observed.nodes, key=_place)
+        if drifts
+    )
+
+
+def _plan_starts(desired: DesiredState, drifts: dict[int, Drift]) -> tuple[StartNode, ...]:
+    return tuple(
+        StartNode(node, drifts[node.node_rank].why, drifts[node.node_rank].changes)
+        for node in desired.nodes
         if drifts
     )
 

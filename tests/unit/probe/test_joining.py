@@ -115,6 +115,29 @@ def test_what_a_process_takes_the_group_to_be(
     assert (*found, view.backend, view.init_method) == expected
 
 
+def test_the_threads_that_look_at_a_join_end_with_it() -> None:
+    script = """
+import os, time
+from orchestrate_probe import rendezvous, reporting
+rendezvous.FIRST_PAUSE_S = rendezvous.LONGEST_PAUSE_S = 600.0
+view, looked = rendezvous.View(), []
+view.master_addr, view.master_port = "no-such-name", "1"
+rendezvous._resolved = lambda name: looked.append(name) or ([], "unknown")
+approach = rendezvous.Approach(reporting._reporter, view)
+approach.look = lambda: looked.append("connections")
+def num_others(): return len(os.listdir("/proc/self/task")) - 1
+before = num_others()
+approach.begin()
+while len(looked) < 2: time.sleep(0.01)  # from here on both are about to pause
+approach.end()
+approach.end()  # of a call that could not be looked at
+while num_others() > before: time.sleep(0.01)
+print("ended")
+"""
+    outcome = run("-c", script, env=ALONE)
+    assert outcome.seen == (0, "ended\n", "")
+
+
 def test_a_call_that_torch_would_refuse_is_refused_by_torch() -> None:
     script = "import torch.distributed as dist; dist.init_process_group(nonsense=1)"
     outcome = run("-c", script)

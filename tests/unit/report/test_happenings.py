@@ -37,6 +37,11 @@ def event(kind: str, **fields: object) -> dict[str, Any]:
             "plain",
         ),
         (
+            event("action_done", action=ACTION | {"cause": ""}, took_s=0.25),
+            "start node pair-node-0, in 0.25 s",
+            "plain",
+        ),
+        (
             event("action_failed", action=ACTION, reason="no room"),
             "start node pair-node-0 (not there yet): no room",
             "bad",
