@@ -17,6 +17,7 @@ from orchestrator.starting.shell import commands_of
 CARRIED = {"build-arg", "file", "tag"}
 
 
+@pytest.mark.docker
 def test_the_table_knows_every_flag_of_the_docker_command_here() -> None:
     done = subprocess.run(
         ["docker", "build", "--help"], capture_output=True, text=True, check=True, timeout=60
