@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from orchestrator.choose import EngineName, engine_for, engines_for, state_folder
 from orchestrator.commands.judging import VerifyOptions, judged_run
@@ -65,8 +66,7 @@ class _Silent(Console):
         _log.info(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """A project that is there, with its nodes as they are now."""
 
     name: str

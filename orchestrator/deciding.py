@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.devices import compute_modes, refuse_collisions, with_gpus
 from orchestrator.engines.base import Engine, InjectsDevices, Query
@@ -39,8 +41,7 @@ def new_run_id() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One playbook on one engine, and what is asked of them."""
 
     loaded: LoadedPlaybook
@@ -56,8 +57,7 @@ class Request:
     on_look: OnLook | None = None  # gets each moment of the run that is judged
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """A plan, what it was made from, and, where nothing is to be done, how the run was judged."""
 
     desired: DesiredState

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from msgspec import Struct
+
 
 class ExitCode(IntEnum):
     """What the process returns; the table in docs/exit-codes.md says the same."""
@@ -64,8 +66,7 @@ class Interrupted(BaseException):
     left: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Snippet:
+class Snippet(Struct, frozen=True):
     """A line of a file, for showing a fault where it stands.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.loglines import LogLine
 from orchestrator.plans.plan import Action, Plan
@@ -18,15 +19,13 @@ if TYPE_CHECKING:  # destroy tells events too, and does without the playbook's m
     from orchestrator.verify.results import CheckResult
 
 
-@dataclass(frozen=True, slots=True)
-class PlanMade:
+class PlanMade(Struct, frozen=True):
     """The plan is known; nothing has been done yet."""
 
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
-class MachineWarned:
+class MachineWarned(Struct, frozen=True):
     """Something of this machine may not do for what is about to be started; docs/doctor.md."""
 
     about: str
@@ -35,97 +34,84 @@ class MachineWarned:
     mend: str
 
 
-@dataclass(frozen=True, slots=True)
-class ActionStarted:
+class ActionStarted(Struct, frozen=True):
     """An engine began to perform an action."""
 
     action: Action
 
 
-@dataclass(frozen=True, slots=True)
-class ActionProgressed:
+class ActionProgressed(Struct, frozen=True):
     """An action that takes long has something to say."""
 
     action: Action
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ActionDone:
+class ActionDone(Struct, frozen=True):
     """An action was performed."""
 
     action: Action
     took_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ActionFailed:
+class ActionFailed(Struct, frozen=True):
     """An action was refused by the engine; those after it are not tried."""
 
     action: Action
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptBegan:
+class AttemptBegan(Struct, frozen=True):
     """All nodes of an attempt were started; from now on they are followed."""
 
     nodes: tuple[ObservedNode, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LogEnded:
+class LogEnded(Struct, frozen=True):
     """A node has ended and every line of it was told."""
 
     node_rank: int
 
 
-@dataclass(frozen=True, slots=True)
-class NodeSpoke:
+class NodeSpoke(Struct, frozen=True):
     """A node wrote a line."""
 
     node_name: str
     line: LogLine
 
 
-@dataclass(frozen=True, slots=True)
-class NodesSampled:
+class NodesSampled(Struct, frozen=True):
     """The engine has counted what the nodes that run use of the machine."""
 
     usages: tuple[Usage, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NodeEnded:
+class NodeEnded(Struct, frozen=True):
     """A node's main process has exited."""
 
     node: ObservedNode
 
 
-@dataclass(frozen=True, slots=True)
-class CheckChanged:
+class CheckChanged(Struct, frozen=True):
     """A check has a status that it had not before."""
 
     result: CheckResult
 
 
-@dataclass(frozen=True, slots=True)
-class StillWaiting:
+class StillWaiting(Struct, frozen=True):
     """Nothing has been told for a while; these are the checks that are waited for."""
 
     pending: tuple[CheckResult, ...]
     waited_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class FailureDiagnosed:
+class FailureDiagnosed(Struct, frozen=True):
     """The run has failed, and this is why; what still runs is about to be stopped or kept."""
 
     diagnosis: Diagnosis
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptJudged:
+class AttemptJudged(Struct, frozen=True):
     """The checks of an attempt are settled: the results, and the moment that they hold for."""
 
     results: tuple[CheckResult, ...]
@@ -137,24 +123,21 @@ class AttemptJudged:
     sidecar: ObservedSidecar | None = None  # what the nodes leaned on, as it was found last
 
 
-@dataclass(frozen=True, slots=True)
-class GangStopped:
+class GangStopped(Struct, frozen=True):
     """The nodes that still ran were stopped, because of a failure."""
 
     node_names: tuple[str, ...]
     took_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class RestartDecided:
+class RestartDecided(Struct, frozen=True):
     """The attempt has failed, and the gang will be started again after a delay."""
 
     restart: Restart
     delay_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class GangRestarted:
+class GangRestarted(Struct, frozen=True):
     """Every node of the gang was replaced by a new one, as a new run."""
 
     restart: Restart
@@ -162,15 +145,13 @@ class GangRestarted:
     took_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceStarted:
+class ReferenceStarted(Struct, frozen=True):
     """The command is run once in a single process, as what losses are compared with."""
 
     project: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceRan:
+class ReferenceRan(Struct, frozen=True):
     """The run in a single process is there; `failure` says why it is of no use, if so."""
 
     project: str

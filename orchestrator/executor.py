@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeVar, assert_never
+
+from msgspec import Struct
 
 from orchestrator.archive import save_logs, save_sidecar_log
 from orchestrator.engines.base import Engine, RunsSidecars
@@ -48,8 +49,7 @@ ComputeModes = Callable[[str, str], None]
 """Sets a GPU, by UUID, to a compute mode. Raises GpuUnavailable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """Where a plan is carried out, and who is told; `compute_modes` None: on this machine."""
 
     engine: Engine

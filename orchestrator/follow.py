@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from orchestrator.archive import save_logs, save_sidecar_log
 from orchestrator.engines.base import Query, RunsSidecars
@@ -23,8 +24,7 @@ from orchestrator.state.desired import RunIdentity
 from orchestrator.watch import Judgement, Watched, watch
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """How a run is followed, and what is done when it fails.
 
     Attributes:
@@ -42,8 +42,7 @@ class Course:
     pause: Callable[[float], None] = time.sleep
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(Struct, frozen=True):
     """How the last attempt was judged, and the restarts that led to it."""
 
     judgement: Judgement

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 LINE_BYTES = 64 * 1024
 """A longer line is handed over in pieces of this length, so that no line can grow this program."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """One line of a node's output, stdout and stderr alike, without its line end.
 
     `at_s` is the engine's own time of the line, seconds since the epoch. A line longer
@@ -22,8 +21,7 @@ class LogLine:
     continued: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LogEnd:
+class LogEnd(Struct, frozen=True):
     """A node has ended and every byte of its log was handed over."""
 
     node_rank: int

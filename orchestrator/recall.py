@@ -9,11 +9,11 @@ be understood at all is a typed error.
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+import msgspec
+from msgspec import Struct
 
 from orchestrator.archive import run_folders
 from orchestrator.errors import NoSuchProject, RunUnreadable
@@ -46,8 +46,7 @@ MAX_RANKS: Final = 100_000
 Kept = TypeVar("Kept")
 
 
-@dataclass(frozen=True, slots=True)
-class KeptRun:
+class KeptRun(Struct, frozen=True):
     """What a run was asked for, as `run.json` has it."""
 
     format: int
@@ -76,8 +75,7 @@ class KeptRun:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class KeptVerdict:
+class KeptVerdict(Struct, frozen=True):
     """The moment that a run was judged at, its nodes then, and what no log has.
 
     That is the losses it was held against, and what nodes answered at their ports.
@@ -90,8 +88,7 @@ class KeptVerdict:
     sidecar: ObservedSidecar | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(Struct, frozen=True):
     """A run judged from its folder.
 
     Attributes:
@@ -174,7 +171,7 @@ def read_run(folder: Path) -> KeptRun:
     """What a run was asked for. Raises RunUnreadable."""
     path = folder / RUN_FILE
     try:
-        kept = read_document(path, TypeAdapter(KeptRun))
+        kept = read_document(path, KeptRun)
     except FileNotFoundError as exc:
         raise RunUnreadable(
             f"run {folder.name} cannot be judged: {path} is missing",
@@ -192,6 +189,8 @@ def read_run(folder: Path) -> KeptRun:
 
 def checks_of(kept: KeptRun, folder: Path) -> tuple[Check, ...]:
     """The checks that a run was asked to pass. Raises RunUnreadable."""
+    from pydantic import TypeAdapter, ValidationError
+
     adapter: TypeAdapter[tuple[Check, ...]] = TypeAdapter(tuple[HealthCheck, ...])
     try:
         return adapter.validate_python(_as_tuples(kept.health_checks))
@@ -219,35 +218,37 @@ def _damaged(path: Path) -> RunUnreadable:
     )
 
 
-def read_document(path: Path, adapter: TypeAdapter[Kept]) -> Kept:
+def read_document(path: Path, kind: type[Kept]) -> Kept:
     """A document of the folder. Raises OSError, and ValueError for one that is damaged."""
     with path.open("rb") as file:
         content = file.read(MAX_DOCUMENT_BYTES + 1)
     if len(content) > MAX_DOCUMENT_BYTES:
         raise ValueError(f"{path} is too large")
-    return adapter.validate_json(content)
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except RecursionError as exc:
+        raise ValueError(f"{path} is nested too deeply") from exc
 
 
 def _verdict(folder: Path) -> KeptVerdict | None:
     try:
-        return read_document(folder / VERDICT_FILE, TypeAdapter(KeptVerdict))
+        return read_document(folder / VERDICT_FILE, KeptVerdict)
     except (OSError, ValueError):
         return None
 
 
 def last_states(folder: Path, kept: KeptRun) -> Iterator[ObservedNode]:
     """How the nodes were found last, as far as that can be read."""
-    adapter = TypeAdapter(ObservedNode)
     for spec in kept.nodes:
         try:
-            yield read_document(state_file(folder, spec.node_rank), adapter)
+            yield read_document(state_file(folder, spec.node_rank), ObservedNode)
         except (OSError, ValueError):
             continue
 
 
 def _sidecar(folder: Path) -> ObservedSidecar | None:
     try:
-        return read_document(sidecar_file(folder), TypeAdapter(ObservedSidecar))
+        return read_document(sidecar_file(folder), ObservedSidecar)
     except (OSError, ValueError):
         return None
 

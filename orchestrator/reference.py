@@ -7,8 +7,9 @@ destroyed. Pure.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from orchestrator.playbook.health import Completed, Loss
 from orchestrator.playbook.loaded import LoadedPlaybook

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from orchestrator.plans.drift import Drift
 from orchestrator.plans.plan import Plan, RemoveNode, StartNode
 from orchestrator.plans.sidecars import replace_sidecar
@@ -38,8 +40,7 @@ class Restart:
     failed_run_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(Struct, frozen=True):
     """How many restarts the playbook allows, and how many there were."""
 
     limit: int

@@ -7,8 +7,10 @@ playbook.yaml -> Playbook -> DesiredState + ObservedState -> Plan -> Engine
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.archive import run_folder, sweep_runs
 from orchestrator.deciding import (
@@ -81,8 +83,7 @@ LATE_CALLS = 9
 """As many calls of a killed run may be under way: a network and eight nodes at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How an apply ended. `judgement` is None where nothing was waited for.
 
     It is that of the last attempt; `restarts` says what became of those before it, `run_id` and

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.archive import sweep_runs
 from orchestrator.engines.base import Engine, Query
@@ -24,8 +25,7 @@ from orchestrator.state.observed import ProjectSummary
 from orchestrator.state.reference import MARK, is_reference, reference_name
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A project and the engine that it is on."""
 
     engine: Engine
@@ -35,8 +35,7 @@ class Placed:
         return f"{self.summary.name} ({self.engine.traits.name})"
 
 
-@dataclass(frozen=True, slots=True)
-class Destroyed:
+class Destroyed(Struct, frozen=True):
     """What was removed of one project."""
 
     placed: Placed

@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+from msgspec import Struct, field
 
 from orchestrator.asking import ask_once, ask_until_answered
 from orchestrator.beside import sidecar_for
@@ -75,8 +77,7 @@ READER_END_S = 5.0
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """A moment of a run that is followed: its facts, which go on changing, and what checks said."""
 
     run: Run
@@ -88,8 +89,7 @@ OnLook = Callable[[Look], None]
 """Takes each moment that was judged, many times a second: what a live board shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """What to watch, and where to tell of it.
 
     Attributes:
@@ -108,8 +108,7 @@ class Watched:
     to_the_end: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """The results when watching ended, the run that they were judged on, and why it failed."""
 
     results: tuple[CheckResult, ...]
@@ -259,8 +258,7 @@ def _sampling(
         stop.set()
 
 
-@dataclass
-class _Watcher:
+class _Watcher(Struct):
     watched: Watched
     nodes: tuple[ObservedNode, ...]
     facts: RunFacts

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from orchestrator.choose import EngineName, docker_engine, local_engine, state_folder
 from orchestrator.display.console import Console, print_json
@@ -23,8 +24,7 @@ from orchestrator.playbook.given import NOTHING, Given
 GPU_DEADLINE_S = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class DoctorOptions:
+class DoctorOptions(Struct, frozen=True):
     """The options of doctor."""
 
     engine: EngineName = EngineName.AUTO

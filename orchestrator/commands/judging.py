@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.archive import kept_projects
 from orchestrator.choose import EngineName, engine_for, engines_for, state_folder
@@ -30,8 +31,7 @@ from orchestrator.versions import versions
 from orchestrator.watch import Judgement
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyOptions:
+class VerifyOptions(Struct, frozen=True):
     """The options of verify."""
 
     engine: EngineName = EngineName.AUTO
@@ -41,16 +41,14 @@ class VerifyOptions:
     junit: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(Struct, frozen=True):
     """Whose run is meant: a project, and the playbook to judge it by where there is one."""
 
     project: str
     loaded: LoadedPlaybook | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Verified:
+class _Verified(Struct, frozen=True):
     """How a run was judged; `recalled` where that was by what was kept of it."""
 
     judgement: Judgement

@@ -10,9 +10,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.archive import node_rank_of, run_folders, saved_logs
 from orchestrator.choose import EngineName, engines_for
@@ -36,8 +37,7 @@ READER_END_S = 5.0
 MAX_RUN_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class LogsOptions:
+class LogsOptions(Struct, frozen=True):
     """The options of logs. `tail` None: all lines there are."""
 
     engine: EngineName = EngineName.AUTO
@@ -63,8 +63,7 @@ def logs_verb(project: str | None, options: LogsOptions) -> ExitCode:
     return ExitCode.CONVERGED
 
 
-@dataclass(frozen=True, slots=True)
-class _Gang:
+class _Gang(Struct, frozen=True):
     """The nodes of a project that are there, of one run."""
 
     placed: Placed

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from orchestrator.beside import sidecars_of
 from orchestrator.choose import EngineName, engines_for, state_folder
@@ -24,8 +25,7 @@ from orchestrator.teardown import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DestroyOptions:
+class DestroyOptions(Struct, frozen=True):
     """The options of destroy."""
 
     every: bool = False

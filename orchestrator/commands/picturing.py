@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.archive import kept_projects
 from orchestrator.display.console import Console, print_json
@@ -21,8 +22,7 @@ from orchestrator.support.hiding import Known, learn_of_playbook, unknown_of
 from orchestrator.teardown import is_path
 
 
-@dataclass(frozen=True, slots=True)
-class ReportOptions:
+class ReportOptions(Struct, frozen=True):
     """The options of report."""
 
     out: Path

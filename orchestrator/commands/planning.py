@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.choose import EngineName, engine_for, state_folder
 from orchestrator.deciding import Request, kept_plan
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.plans.file import PlanFile
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """What a verb is given: a playbook, or a plan and the playbook that it was made from."""
 
     loaded: LoadedPlaybook
@@ -32,8 +32,7 @@ class Source:
     plan_key: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
+class PlanOptions(Struct, frozen=True):
     """The options of plan."""
 
     engine: EngineName = EngineName.AUTO

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct, field, structs
+from msgspec.structs import replace
 
 from orchestrator.display.console import Console, print_json
 from orchestrator.display.recap import object_of, recap
@@ -38,8 +41,7 @@ if TYPE_CHECKING:
     from orchestrator.watch import Judgement
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """Notes what was performed, and hands every event on. Its `tell` is a `Sink`.
 
     `settled_s` is when each check got the status it has, in seconds since the attempt began.
@@ -79,14 +81,14 @@ def apply_result(outcome: Outcome, engine: Engine, console: Console, tally: Tall
         run_id=outcome.run_id,
         run_dir=outcome.run_dir,
         plan=cast("PlanEntries", plan_document(outcome.plan, engine.traits.name)),
-        warnings=tuple(Warned(**asdict(each)) for each in tally.warnings),
+        warnings=tuple(Warned(**structs.asdict(each)) for each in tally.warnings),
         actions=tuple(map(_performed, tally.performed)),
         checks=results,
         join=join_of(judgement),
         restarts=outcome.restarts,
         cause=cause_of(judgement),
         diagnosis=diagnosis_of(judgement),
-        recap=RecapCounts(**asdict(counts)),
+        recap=RecapCounts(**structs.asdict(counts)),
         began_at_s=round(tally.began_at_s, 3),
         took_s=round(outcome.took_s, 3),
         exit_code=int(outcome.exit_code),
@@ -123,8 +125,7 @@ def join_of(judgement: Judgement | None) -> tuple[WayIntoTheGroup, ...]:
     return tuple(cast("WayIntoTheGroup", way.document()) for way in ways(judgement.run))
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """What a JUnit file says of a run beside its checks."""
 
     judgement: Judgement | None

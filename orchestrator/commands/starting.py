@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from orchestrator.display.console import Console, print_json
 from orchestrator.errors import ExitCode, InvalidPlaybook
@@ -22,8 +23,7 @@ FILE = "playbook.yaml"
 _NO_TERMINAL = "there is no terminal to ask at"
 
 
-@dataclass(frozen=True, slots=True)
-class InitOptions:
+class InitOptions(Struct, frozen=True):
     """The options of init; None and empty: not said."""
 
     kind: Kind | None = None
@@ -40,8 +40,7 @@ class InitOptions:
     as_json: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(Struct, frozen=True):
     """Finds out what was not said: at the terminal, or by taking the default."""
 
     is_talking: bool

@@ -6,8 +6,9 @@ import re
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.archive import kept_projects, run_folders
 from orchestrator.choose import EngineName, engines_for
@@ -24,8 +25,7 @@ from orchestrator.support.collecting import Subject, collect
 from orchestrator.teardown import is_path
 
 
-@dataclass(frozen=True, slots=True)
-class BundleOptions:
+class BundleOptions(Struct, frozen=True):
     """The options of support-bundle."""
 
     engine: EngineName = EngineName.AUTO

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.choose import EngineName, engine_for, state_folder
 from orchestrator.commands.planning import Source, open_source
@@ -29,8 +30,7 @@ from orchestrator.run import Outcome, Request, apply
 from orchestrator.versions import versions
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyOptions:
+class ApplyOptions(Struct, frozen=True):
     """The options of apply."""
 
     engine: EngineName = EngineName.AUTO

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.choose import EngineName, engines_for, state_folder
 from orchestrator.commands.looking import unknown
@@ -58,8 +59,7 @@ def _one_project(console: Console, project: str | None, engine_name: EngineName)
     return chosen[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Watch:
+class _Watch(Struct, frozen=True):
     """How a project is watched."""
 
     console: Console

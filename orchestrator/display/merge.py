@@ -7,8 +7,9 @@ What is later still is not waited for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 HOLD_S = 0.2
 """How late a line may come and still stand where it belongs."""
@@ -16,8 +17,7 @@ HOLD_S = 0.2
 Item = TypeVar("Item")
 
 
-@dataclass
-class Merger(Generic[Item]):
+class Merger(Struct, Generic[Item]):
     """Puts what is added into the order of its times; of equal times, that in which it came."""
 
     hold_s: float = HOLD_S

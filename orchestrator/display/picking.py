@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from orchestrator.loglines import LogLine
 from orchestrator.printable import fields_of, shown_parts
@@ -41,8 +42,7 @@ _HEAD_CHARS = 120
 _EVENT_LEVELS = {"rank_failed": "error", "probe_fault": "warning", "stacks": "warning"}
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a reader asks for; what is empty asks for nothing.
 
     Attributes:
@@ -65,8 +65,7 @@ class Wanted:
 ALL_LINES: Final = Wanted()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A line, or what of it is a record: as it was written, and what is known of it."""
 
     line: LogLine
@@ -88,8 +87,7 @@ class Part:
         return known | {"text": self.text.decode("utf-8", "replace").rstrip("\r")}
 
 
-@dataclass
-class Picker:
+class Picker(Struct):
     """Picks from the lines of a gang, each node's in their order.
 
     Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator.plans.plan import (
     BuildImage,
@@ -21,8 +22,7 @@ from orchestrator.plans.plan import (
 from orchestrator.verify.results import CheckResult, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Recap:
+class Recap(Struct, frozen=True):
     """How many objects and checks were as they should be, changed, failed, or not reached."""
 
     ok: int = 0

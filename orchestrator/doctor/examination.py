@@ -6,8 +6,10 @@ import os
 import platform
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator import __version__
 from orchestrator.deciding import Decision, Request, decide, desired_state
@@ -31,8 +33,7 @@ from orchestrator.playbook.loaded import LoadedPlaybook
 from orchestrator.state.desired import DesiredState
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
+class Patient(Struct, frozen=True):
     """What is examined.
 
     Attributes:
@@ -57,8 +58,7 @@ class Patient:
         return self.engine.traits.is_isolated
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+class Examination(Struct, frozen=True):
     """What was found out of a machine, and what comes of it."""
 
     facts: Facts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.errors import ExitCode
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.gpus.inventory import Gpu
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """A question that got no answer, and why; `fix` and `code` as the error that came has them."""
 
     why: str
@@ -36,8 +36,7 @@ class Family(StrEnum):
 NEWEST = 9999
 
 
-@dataclass(frozen=True, slots=True)
-class System:
+class System(Struct, frozen=True):
     """The operating system that the commands for mending are for.
 
     `version` is the first number of its own, NEWEST where it has none. `is_enterprise` tells RHEL
@@ -55,8 +54,7 @@ class System:
     has_init_script: bool = False  # for Docker's service
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """A folder that this program keeps things in.
 
     `closed` is the folder that cannot be written, it or the nearest above it that is there;
@@ -69,8 +67,7 @@ class Folder:
     free_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """The `docker` command. `version` is empty where it does not say; podman's is not docker's."""
 
     path: str
@@ -78,8 +75,7 @@ class Command:
     has_buildx: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where the engine is.
 
     Attributes:
@@ -95,8 +91,7 @@ class Place:
     is_denied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Limiting:
+class Limiting(Struct, frozen=True):
     """Which limits the engine can set."""
 
     memory: bool = True
@@ -104,8 +99,7 @@ class Limiting:
     pids: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """What a Docker engine says of itself and of its machine."""
 
     version: str
@@ -134,16 +128,14 @@ class Engine:
         return place.is_local and self.kernel == release and not self.is_desktop
 
 
-@dataclass(frozen=True, slots=True)
-class Networks:
+class Networks(Struct, frozen=True):
     """How many networks the engine has that each take a range of addresses, and ours of them."""
 
     names: tuple[str, ...]
     stale: tuple[str, ...] = ()  # projects of ours that have a network and no node
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """What a disk has left for the engine."""
 
     path: str
@@ -161,16 +153,14 @@ class Feature(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Toolkit:
+class Toolkit(Struct, frozen=True):
     """NVIDIA's container toolkit: the versions of its parts, empty where one is not there."""
 
     ctk: str
     hook: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mps:
+class Mps(Struct, frozen=True):
     """NVIDIA's MPS on this machine: its program, and whether a daemon of its own runs."""
 
     program: str
@@ -178,8 +168,7 @@ class Mps:
     is_running: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Gpus:
+class Gpus(Struct, frozen=True):
     """What there is for using GPUs. `driver` is empty where the kernel has none loaded."""
 
     inventory: tuple[Gpu, ...] | Unknown
@@ -188,8 +177,7 @@ class Gpus:
     mps: Mps
 
 
-@dataclass(frozen=True, slots=True)
-class Docker:
+class Docker(Struct, frozen=True):
     """All that has to do with Docker."""
 
     command: Command | Unknown
@@ -200,8 +188,7 @@ class Docker:
     image_bytes: int | Unknown | None  # None: the engine has no such image
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """All that was asked.
 
     Attributes:

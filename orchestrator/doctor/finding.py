@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from orchestrator.errors import ExitCode
 
@@ -19,8 +20,7 @@ class Status(StrEnum):
     SKIPPED = "skipped"  # not needed here, or it cannot be told
 
 
-@dataclass(frozen=True, slots=True)
-class RunProgram:
+class RunProgram(Struct, frozen=True):
     """A harmless command; one that takes root is run as such, or through `sudo` that never asks."""
 
     argv: tuple[str, ...]
@@ -30,8 +30,7 @@ class RunProgram:
         return " ".join(self.argv)
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveProject:
+class RemoveProject(Struct, frozen=True):
     """Networks that a killed command has left of a project of ours without nodes."""
 
     project: str
@@ -44,8 +43,7 @@ Remedy = RunProgram | RemoveProject
 """What `--fix` can do by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One answer of the doctor.
 
     Attributes:

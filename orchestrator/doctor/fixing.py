@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.doctor.finding import Finding, Remedy, RemoveProject, RunProgram
 from orchestrator.engines.base import Engine, Query
@@ -21,8 +22,7 @@ from orchestrator.lock import project_lock
 DEADLINE_S = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
+class Mended(Struct, frozen=True):
     """A remedy that was tried; `error` is empty where it went well."""
 
     finding: str

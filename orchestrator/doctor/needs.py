@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator.gpus.demand import GpuDemand
 from orchestrator.resolve import DEFAULT_SHM_BYTES
@@ -11,8 +12,7 @@ from orchestrator.state.desired import DesiredState
 from orchestrator.state.spec import NodeSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """What nodes may use together. A node without a limit adds nothing to a sum."""
 
     num_nodes: int
@@ -24,8 +24,7 @@ class Load:
     limits: frozenset[str]  # of memory, cpus, pids: those that some node has
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What one playbook asks of the machine and its engine.
 
     Attributes:

@@ -9,10 +9,11 @@ another process than the one that created them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from orchestrator.loglines import LogEnd, LogLine
 from orchestrator.state.desired import ImageSpec, NetworkSpec, RunIdentity
@@ -28,8 +29,7 @@ from orchestrator.state.traits import EngineTraits
 from orchestrator.state.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """What to look at besides the objects that bear the project's label.
 
     The names are those a playbook needs: an object that bears one of them and is not

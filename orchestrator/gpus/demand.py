@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Sharing = Literal["exclusive", "shared", "mps", "mig"]
 
 
-@dataclass(frozen=True, slots=True)
-class GpuDemand:
+class GpuDemand(Struct, frozen=True):
     """GPUs that every node is to get; which ones is decided when the machine's are known.
 
     Attributes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 DEFAULT_COMPUTE_MODE = "Default"
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """One MIG slice of a GPU: what CUDA can use, memory and engines of its own.
 
     Attributes:
@@ -32,8 +32,7 @@ class Slice:
         return f"{self.uuid} ({self.profile})"
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
+class Gpu(Struct, frozen=True):
     """One GPU.
 
     Attributes:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.errors import GpuUnavailable
 from orchestrator.gpus.inventory import Gpu, Slice
@@ -32,8 +34,7 @@ _WORD = re.compile(r"[A-Za-z_]{1,32}", re.ASCII)
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class _Detail:
+class _Detail(Struct, frozen=True):
     """What the XML has of a slice."""
 
     gpu_instance: int | None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.errors import EngineFailed, EngineUnavailable
 from orchestrator.images.buildlog import BuildLog
@@ -19,8 +20,7 @@ from orchestrator.images.failures import failure
 _QUICK = Limits(deadline_s=20)
 
 
-@dataclass(frozen=True, slots=True)
-class BuildCall:
+class BuildCall(Struct, frozen=True):
     """One call of `docker build`."""
 
     tag: str

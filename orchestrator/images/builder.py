@@ -7,8 +7,10 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.errors import ImageUnavailable
 from orchestrator.images.build_cli import BuildCall, BuildCli
@@ -29,8 +31,7 @@ _OFFLINE_INDEX_ARGS = "--no-index --find-links /deps"
 DEFAULT_DEADLINE_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(Struct, frozen=True):
     """One build under way."""
 
     recipe: BuildRecipe

@@ -11,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _MAX_LINE_CHARS = 4000
 _MAX_LINES_KEPT = 400
@@ -23,16 +24,14 @@ _HEARTBEAT_S = 10.0
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How long a program may take. Seconds."""
 
     deadline_s: float
     first_output_s: float | None = None  # stop when it has said nothing at all by then
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a program ended."""
 
     returncode: int
@@ -55,8 +54,7 @@ class Outcome:
         return "\n".join(self.lines)
 
 
-@dataclass(slots=True)
-class _Lines:
+class _Lines(Struct):
     """Cuts a byte stream into printable lines of bounded length."""
 
     on_line: Callable[[str], None]

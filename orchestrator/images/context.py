@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.errors import ImageUnavailable
 from orchestrator.images.ignorefile import IgnoreFile, Matches, PatternError, parse_ignore_file
@@ -25,8 +26,7 @@ class Kind(Enum):
     LINK = "l"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One file, folder or link that the `.dockerignore` lets in."""
 
     path: str  # relative to the context, with `/`

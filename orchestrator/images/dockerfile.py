@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _ARG = re.compile(r"\s*ARG\s+(?P<rest>.+)", re.IGNORECASE)
 _FROM = re.compile(
@@ -14,8 +15,7 @@ _FROM = re.compile(
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::-(?P<fallback>[^}]*))?\}|(?P<plain>\w+))")
 
 
-@dataclass(frozen=True, slots=True)
-class From:
+class From(Struct, frozen=True):
     """One `FROM` line: where it stands, and the image it names once variables are filled in."""
 
     line: int  # counts from 0

@@ -11,7 +11,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _WILDCARD = re.compile(r"[*?\[\\]")
 
@@ -20,8 +21,7 @@ class PatternError(ValueError):
     """A line of a `.dockerignore` that Docker refuses too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """One line: shuts out what it matches, or lets it in again (`!`)."""
 
     text: str  # cleaned, without the `!`
@@ -29,16 +29,14 @@ class Pattern:
     regex: re.Pattern[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
+class Matches(Struct, frozen=True):
     """What the walk knows of one path; handed down to the paths below it."""
 
     ignored: bool = False
     by_pattern: tuple[bool, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoreFile:
+class IgnoreFile(Struct, frozen=True):
     """A parsed `.dockerignore`; without patterns it lets everything in."""
 
     patterns: tuple[Pattern, ...] = ()

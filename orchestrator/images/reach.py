@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.errors import ImageUnavailable
 
@@ -40,8 +41,7 @@ def reach_from_environment(environ: Mapping[str, str]) -> Reach:
         ) from exc
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """How a build gets its base images and packages."""
 
     offline: bool

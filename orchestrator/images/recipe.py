@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.errors import ImageUnavailable
 from orchestrator.images.context import IGNORE_FILE, Entry, Kind, context_entries
 
 
-@dataclass(frozen=True, slots=True)
-class BuildRecipe:
+class BuildRecipe(Struct, frozen=True):
     """One image to build. All paths are absolute."""
 
     tag: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.errors import ImageUnavailable
 from orchestrator.images.build_cli import BuildCli
@@ -32,8 +33,7 @@ exec $python -m pip --disable-pip-version-check download --no-deps --no-cache-di
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What a build takes from outside."""
 
     bases: tuple[str, ...]  # images that the Dockerfile names, in order
@@ -41,8 +41,7 @@ class Needs:
     index_args: tuple[str, ...]  # pip arguments that say which index
 
 
-@dataclass(frozen=True, slots=True)
-class Scout:
+class Scout(Struct, frozen=True):
     """Asks the engine, the registry and the package index."""
 
     docker: BuildCli

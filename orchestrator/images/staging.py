@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.images.context import Kind, context_entries
 from orchestrator.images.failures import io_failure
@@ -14,8 +15,7 @@ from orchestrator.images.recipe import BuildRecipe
 WHEELS_FOLDER = "wheels"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """What `docker build` is pointed at."""
 
     context: Path

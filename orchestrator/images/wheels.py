@@ -8,8 +8,9 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.errors import ImageUnavailable
 from orchestrator.images.build_cli import BuildCli
@@ -27,8 +28,7 @@ _ASK_TARGET = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What the wheels must fit: the Python and the C library of the base image."""
 
     python: str  # e.g. `3.11`
@@ -44,8 +44,7 @@ class Target:
         return [*numbered, *old_names, f"linux_{self.machine}"]
 
 
-@dataclass(frozen=True, slots=True)
-class WheelRequest:
+class WheelRequest(Struct, frozen=True):
     """One set of wheels."""
 
     requirements: Path

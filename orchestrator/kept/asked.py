@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.engines.base import Engine
 from orchestrator.playbook.loaded import LoadedPlaybook
@@ -13,8 +15,7 @@ from orchestrator.state.spec import NodeSpec
 from orchestrator.versions import versions
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a run was asked for.
 
     Attributes:

@@ -6,7 +6,6 @@ What a node wrote and what it used are not among them: those are files of their 
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from typing import Any
 
 from orchestrator.events import Event, LogEnded, NodeSpoke, NodesSampled
@@ -50,7 +49,7 @@ def event_document(event: Event, at_s: float) -> dict[str, Any] | None:
     """
     if isinstance(event, NodeSpoke | LogEnded | NodesSampled):
         return None
-    told = {field.name: _shown(getattr(event, field.name)) for field in fields(event)}
+    told = {name: _shown(getattr(event, name)) for name in event.__struct_fields__}
     return {"at_s": round(at_s, 6), "event": _snake(type(event).__name__), **told}
 
 

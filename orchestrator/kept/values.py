@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.plans.document import plan_document
 from orchestrator.plans.plan import Plan
@@ -23,12 +26,10 @@ _OF_A_LAUNCH = re.compile(
 
 
 def document(value: object) -> Any:
-    """A value as JSON data: dataclasses as objects, every text redacted."""
+    """A value as JSON data: structs and dataclasses as objects, every text redacted."""
     match value:
-        case ContainerSpec() | ObservedContainer():
-            return _fields(
-                veiled(value) if isinstance(value, ContainerSpec) else _without_command(value)
-            )
+        case Struct():
+            return _fields(_showable(value))
         case str() | Enum():
             # Of a member of a StrEnum its value, of one of any other enumeration its name.
             return redacted(str(value) if isinstance(value, str) else value.name.lower())
@@ -37,13 +38,23 @@ def document(value: object) -> Any:
         case list() | tuple() | frozenset():
             return [document(item) for item in value]
         case _ if is_dataclass(value) and not isinstance(value, type):
-            return _fields(value)
+            return {each.name: document(getattr(value, each.name)) for each in fields(value)}
         case _:
             return value
 
 
-def _fields(value: Any) -> dict[str, Any]:
-    return {field.name: document(getattr(value, field.name)) for field in fields(value)}
+def _fields(value: Struct) -> dict[str, Any]:
+    return {name: document(getattr(value, name)) for name in value.__struct_fields__}
+
+
+def _showable(value: Struct) -> Struct:
+    match value:
+        case ContainerSpec():
+            return veiled(value)
+        case ObservedContainer():
+            return _without_command(value)
+        case _:
+            return value
 
 
 def _without_command(node: ObservedContainer) -> ObservedContainer:

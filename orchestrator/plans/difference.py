@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.redaction import VEIL
 from orchestrator.state.spec import ContainerSpec, spec_fields
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(Struct, frozen=True):
     """One field that differs. None means: not set; only a variable can be set to nothing.
 
     Of a value that is not to be shown both sides are VEIL.

@@ -7,9 +7,11 @@ is objects, each once, in a fixed order: image, networks, sidecars and their GPU
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.plans.difference import FieldChange
 from orchestrator.plans.plan import (
@@ -48,8 +50,7 @@ SIGNS: Final = {
 _WITHOUT_WORDS: Final = {Change.CHANGE: "changed in place", Change.REPLACE: "replaced"}
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedObject:
+class PlannedObject(Struct, frozen=True):
     """One object, what becomes of it, and why."""
 
     change: Change

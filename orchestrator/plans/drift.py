@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.plans.difference import FieldChange, field_changes
 from orchestrator.state.desired import DesiredState, NetworkSpec
@@ -32,8 +34,7 @@ from orchestrator.state.spec import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """Why an object is not as it should be: in words, field by field, or both."""
 
     why: str = ""
@@ -48,8 +49,7 @@ class Drift:
         return bool(self.why) or any(change.forces_replacement for change in self.changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a node is compared with besides its own spec."""
 
     image: ObservedImage | None

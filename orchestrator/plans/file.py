@@ -11,9 +11,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from orchestrator import __version__
 from orchestrator.errors import FolderUnusable, PlanRefused
@@ -28,8 +31,7 @@ FORMAT: Final = 1
 _MAX_BYTES = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class PlanFile:
+class PlanFile(Struct, frozen=True):
     """What a plan file says.
 
     Attributes:
@@ -60,8 +62,7 @@ class PlanFile:
     plan: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(Struct, frozen=True):
     """What a plan was made from."""
 
     desired: DesiredState
@@ -199,8 +200,6 @@ def write_plan_file(file: PlanFile, path: Path) -> None:
 
 def read_plan_file(path: Path) -> PlanFile:
     """Read a plan file. Raises PlanRefused: it is damaged, or of a version not known here."""
-    from pydantic import TypeAdapter, ValidationError
-
     renew = "make a new one with `orchestrate plan --out`"
     try:
         with path.open("rb") as file:
@@ -209,10 +208,10 @@ def read_plan_file(path: Path) -> PlanFile:
         version = document.get(MARK) if isinstance(document, dict) else None
         if isinstance(version, int) and version != FORMAT:
             raise PlanRefused(f"{path} is a plan of format {version}, not {FORMAT}", fix=renew)
-        kept = TypeAdapter(PlanFile).validate_json(content, strict=True)
+        kept = msgspec.json.decode(content, type=PlanFile)
     except OSError as exc:
         raise PlanRefused(f"{path} cannot be read: {exc.strerror}", fix=renew) from exc
-    except (ValueError, ValidationError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise PlanRefused(f"{path} is a damaged plan file", fix=renew) from exc
     if kept.plan.get("version") != PLAN_VERSION:
         raise PlanRefused(f"{path} holds a plan of another version", fix=renew)

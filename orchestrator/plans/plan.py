@@ -6,7 +6,7 @@ and for machines, is in `planned.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from orchestrator.plans.difference import FieldChange
 from orchestrator.state.desired import ImageSpec, NetworkSpec
@@ -14,8 +14,7 @@ from orchestrator.state.observed import ObservedNetwork, ObservedNode, ObservedS
 from orchestrator.state.spec import NodeSpec, SidecarSpec
 
 
-@dataclass(frozen=True, slots=True)
-class BuildImage:
+class BuildImage(Struct, frozen=True):
     """Build `image.tag` from `image.recipe`."""
 
     image: ImageSpec
@@ -26,8 +25,7 @@ class BuildImage:
         return f"+ build image {self.image.tag}  ({_reason(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class PullImage:
+class PullImage(Struct, frozen=True):
     """Fetch `image.tag` from its registry."""
 
     image: ImageSpec
@@ -38,8 +36,7 @@ class PullImage:
         return f"+ pull image {self.image.tag}  ({_reason(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveNode:
+class RemoveNode(Struct, frozen=True):
     """Stop a node if it runs, keep its log, remove it."""
 
     node: ObservedNode
@@ -50,8 +47,7 @@ class RemoveNode:
         return f"- remove node {self.node.name}  ({_reason(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveNetwork:
+class RemoveNetwork(Struct, frozen=True):
     """Remove a network of ours that no node uses any more."""
 
     network: ObservedNetwork
@@ -62,8 +58,7 @@ class RemoveNetwork:
         return f"- remove network {self.network.name}  ({_reason(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class CreateNetwork:
+class CreateNetwork(Struct, frozen=True):
     """Create the network that the nodes share."""
 
     network: NetworkSpec
@@ -74,8 +69,7 @@ class CreateNetwork:
         return f"+ create network {self.network.name}  ({_reason(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class StartNode:
+class StartNode(Struct, frozen=True):
     """Create one node and start it."""
 
     node: NodeSpec
@@ -87,8 +81,7 @@ class StartNode:
         return f"+ start node {self.node.name}{gpus}  ({_reason(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeNode:
+class ChangeNode(Struct, frozen=True):
     """Give a node that stays the name and limits that it should have, and thaw a paused one."""
 
     node: ObservedNode
@@ -100,8 +93,7 @@ class ChangeNode:
         return f"~ change node {self.wanted.name}  ({_reason(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class StartSidecar:
+class StartSidecar(Struct, frozen=True):
     """Create a sidecar, start it, and wait until it is ready for the nodes.
 
     `restores` are the compute modes, by UUID, that its GPUs are to be given back when it goes.
@@ -117,8 +109,7 @@ class StartSidecar:
         return f"+ start {self.sidecar.title} {self.sidecar.name}{gpus}  ({_reason(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveSidecar:
+class RemoveSidecar(Struct, frozen=True):
     """Keep a sidecar's log and remove it; no node needs it any more."""
 
     sidecar: ObservedSidecar
@@ -129,8 +120,7 @@ class RemoveSidecar:
         return f"- remove {self.sidecar.spec.title} {self.sidecar.name}  ({_reason(self)})"
 
 
-@dataclass(frozen=True, slots=True)
-class SetComputeMode:
+class SetComputeMode(Struct, frozen=True):
     """Set who may use a GPU of this machine at a time, for whoever uses it, or put that back."""
 
     uuid: str
@@ -160,8 +150,7 @@ def _reason(action: Action) -> str:
     return "; ".join((*([action.cause] if action.cause else []), *map(str, action.changes)))
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(Struct, frozen=True):
     """An object that is already as it should be, and in which state."""
 
     name: str  # its kind and its name: `node two-rank-node-0`
@@ -169,8 +158,7 @@ class Unchanged:
     node_rank: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The way from observed to desired, in the order in which it is carried out.
 
     The image comes first: while it cannot be had, what runs is left alone. All nodes

@@ -8,7 +8,8 @@ end: a node that exited 0 with the desired spec has converged.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken, NotOwner
 from orchestrator.plans.difference import FieldChange

@@ -8,7 +8,8 @@ even where a successor is about to set the same again: between the two nobody wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator.plans.difference import FieldChange
 from orchestrator.plans.drift import Drift
@@ -17,8 +18,7 @@ from orchestrator.state.observed import ObservedSidecar
 from orchestrator.state.spec import SidecarSpec
 
 
-@dataclass(frozen=True, slots=True)
-class SidecarSteps:
+class SidecarSteps(Struct, frozen=True):
     """The part of a plan that is about the sidecar, in the order in which it is carried out."""
 
     restore_modes: tuple[SetComputeMode, ...] = ()

@@ -11,8 +11,9 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 MAX_BYTES = 256 * 1024
 MAX_VALUE = 32_768
@@ -21,8 +22,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _FORBIDDEN = re.compile("[\x00\r]")
 
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
+class BadLine(Struct, frozen=True):
     """What is wrong with a line, which counts from 1; 0: with the file as a whole."""
 
     line: int

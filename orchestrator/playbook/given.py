@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.include import Reading
@@ -22,8 +23,7 @@ _EXTRA_FIX = "write -e name=value, -e '{name: value}' or -e @file.yaml"
 _SPACES_FIX = "quote a value that holds spaces twice: -e 'name=\"a b\"'"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What a command line says of variables, as typed.
 
     Attributes:
@@ -38,16 +38,14 @@ class Given:
 NOTHING = Given()
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """The playbook of a command line, and the variables that are given to it."""
 
     path: Path
     given: Given
 
 
-@dataclass(frozen=True, slots=True)
-class GivenVariables:
+class GivenVariables(Struct, frozen=True):
     """What was read: variables by name, and which of them `-e` named on the command line."""
 
     variables: dict[str, Variable]

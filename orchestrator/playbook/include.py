@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.playbook.merge import merged, without
@@ -31,8 +32,7 @@ _LONGEST_NAME = 200
 _LOC: Loc = (INCLUDE,)
 
 
-@dataclass
-class Reading:
+class Reading(Struct):
     """The files that were read so far, and what is wrong with them.
 
     Attributes:
@@ -53,8 +53,7 @@ class Reading:
         return document.root
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """A file under way: how faults call it, its real path, and who includes it."""
 
     name: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from msgspec import Struct
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -138,8 +138,7 @@ Size = Annotated[
 """Bytes inside; `2GiB`, `512MiB`, `1.5GB` or a plain number of bytes in YAML."""
 
 
-@dataclass(frozen=True, slots=True)
-class _LocalPath:
+class _LocalPath(Struct, frozen=True):
     """Marks text as a path of this machine."""
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.playbook.models import Playbook
 from orchestrator.playbook.tree import Loc
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedPlaybook:
+class LoadedPlaybook(Struct, frozen=True):
     """A playbook that holds, and where it came from.
 
     Attributes:

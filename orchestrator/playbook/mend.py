@@ -7,8 +7,9 @@ the file were right. Nothing that is made here ever leaves the loader.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from orchestrator.playbook.tree import Key, Loc
 
@@ -26,8 +27,7 @@ _NAMES: tuple[Loc, ...] = (("env",), ("args",))
 _Cuts: TypeAlias = "dict[Key, _Cuts | None]"
 
 
-@dataclass(slots=True)
-class Mended:
+class Mended(Struct):
     """Data without its faulty parts.
 
     Attributes:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from orchestrator.errors import Fault, InvalidPlaybook
 from orchestrator.playbook.envfile import BadEnvFile, Unreadable, read_bounded, read_env_file
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 MAX_SECRET_BYTES = 512 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What was read for the nodes; its texts are not to be shown.
 
     Attributes:
@@ -34,9 +34,12 @@ class Taken:
         secrets: `(name, value)`, by name.
     """
 
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    node_env: Mapping[int, Mapping[str, str]] = field(default_factory=dict, repr=False)
-    secrets: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    env: Mapping[str, str] = field(default_factory=dict)
+    node_env: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    secrets: tuple[tuple[str, bytes], ...] = ()
+
+    def __repr__(self) -> str:
+        return "Taken()"
 
 
 NOTHING = Taken()

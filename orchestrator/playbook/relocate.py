@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence as SequenceType
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+from msgspec.structs import replace
 from pydantic.fields import FieldInfo
 
 from orchestrator.playbook.fields import section_at, yaml_fields

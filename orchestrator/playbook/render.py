@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.playbook.source import Source
 from orchestrator.playbook.template import TemplateError, has_template
@@ -26,8 +28,7 @@ from orchestrator.playbook.yaml import KEY_TEMPLATE
 _MAX_LINES = 200  # of a block of text that are searched for the template
 
 
-@dataclass
-class Renderer:
+class Renderer(Struct):
     """Works through a tree, and keeps what it finds.
 
     Attributes:

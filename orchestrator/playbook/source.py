@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.errors import Fault, InvalidPlaybook, Snippet
 from orchestrator.playbook.tree import LINE_BREAK, Mark, mark_after, printable
@@ -21,8 +22,7 @@ _LONGEST_REST = 200  # of a line behind a fault; no terminal shows more
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One file that was read, kept so that faults can show its lines.
 
     Attributes:

@@ -8,8 +8,9 @@ misspelt is a fault rather than text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from orchestrator.playbook.tree import Loc, Mark, printable
 
@@ -57,8 +58,7 @@ class TemplateError(Exception):
         self.loc: Loc = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(Struct, frozen=True):
     """What stands between `{{` and `}}`; `template` is the same with its braces."""
 
     source: str

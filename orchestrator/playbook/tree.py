@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 LINE_BREAK = re.compile("\r\n|\r|\n")
 
@@ -13,8 +14,7 @@ Loc: TypeAlias = tuple[Key, ...]
 """Keys and list indices from the root to a value, as pydantic counts them."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Mark:
+class Mark(Struct, frozen=True, order=True):
     """A place in a file. Lines and columns count from 1, columns in characters.
 
     Attributes:
@@ -25,7 +25,7 @@ class Mark:
     line: int
     column: int
     file: int = 0
-    width: int = field(default=1, compare=False)
+    width: int = 1
 
 
 def mark_after(before: str) -> Mark:
@@ -42,8 +42,7 @@ UNUSABLE = Unusable()
 Value: TypeAlias = str | int | float | bool | Unusable | None
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """One value.
 
     Attributes:
@@ -61,24 +60,21 @@ class Scalar:
     template: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Struct, frozen=True):
     """A list."""
 
     items: tuple[Node, ...]
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A value of a mapping, and where its key stands."""
 
     mark: Mark
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Struct, frozen=True):
     """A mapping; keys are text or whole numbers."""
 
     entries: dict[Key, Entry]
@@ -88,8 +84,7 @@ class Mapping:
 Node: TypeAlias = Scalar | Sequence | Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """A fault before it has a file name.
 
     Attributes:
@@ -109,16 +104,14 @@ class Complaint:
     also: tuple[Also, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Also:
+class Also(Struct, frozen=True):
     """A second place of a fault; `note` says what it has to do with it."""
 
     place: Mark | Loc
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What `loc` leads to.
 
     Attributes:

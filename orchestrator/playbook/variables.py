@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from orchestrator.playbook.fields import nearest
 from orchestrator.playbook.template import (
@@ -34,8 +35,7 @@ CPU_LIMIT_S = 5.0
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|AUTH", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A variable as it was given.
 
     Attributes:
@@ -49,16 +49,14 @@ class Variable:
     is_data: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """What a template gave; `secret` where the environment's secrets went into it."""
 
     value: object
     secret: bool = False
 
 
-@dataclass
-class Scope:
+class Scope(Struct):
     """All variables of a playbook, and what has become known of them.
 
     Attributes:

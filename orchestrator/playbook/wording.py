@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args
 
+from msgspec import Struct
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -82,8 +82,7 @@ _EXPECTED = {
 _ABOUT_KEYS = ("extra_forbidden", "invalid_key")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One error of pydantic's, with the part of the document that it is about.
 
     Attributes:

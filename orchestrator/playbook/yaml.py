@@ -7,9 +7,10 @@ Works on the parser's events, never on its composer: libyaml's composer overruns
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import yaml
+from msgspec import Struct
+from msgspec.structs import replace
 from yaml.events import (
     AliasEvent,
     CollectionEndEvent,
@@ -57,8 +58,7 @@ _TO_THE_END = 1_000_000
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """What a text holds: a tree, or None where it cannot be read to its end; and its faults."""
 
     root: Node | None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from orchestrator.framing import RS, split_framed
 from orchestrator.records.kinds import Record
 from orchestrator.records.parsing import MAX_RECORD_BYTES, parse_record
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What one piece of a log is: the script's own text, and the records that it completes."""
 
     own: bytes

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from statistics import median
+
+from msgspec import Struct
 
 from orchestrator.report.model import Lane, ReportModel
 from orchestrator.report.summary import amount, known, number, rank_summaries, seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One thing in both runs, in words; `change` says by how much, where that can be told."""
 
     name: str
@@ -21,8 +21,7 @@ class Difference:
     change: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """This run against another.
 
     Attributes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator.records import CheckpointSaved, RankFailed, Record, Stacks, TrainingFinished
 from orchestrator.report.model import Mark, MarkKind, Span, Steps
@@ -43,8 +44,7 @@ _WAITS_IN = {Phase.REACHED: "store", Phase.STORE: "collective"}
 MAX_MARKS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(Struct, frozen=True):
     """What is known of one rank's way. Times are seconds since the epoch, as engines tell them.
 
     Attributes:

@@ -6,8 +6,9 @@ A number that nobody knows is NaN in a column and None elsewhere.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from orchestrator.verify.diagnose import Diagnosis
 from orchestrator.verify.results import CheckResult
@@ -16,8 +17,7 @@ MarkKind = Literal["checkpoint", "stalled", "failed", "finished", "ended", "died
 Tone = Literal["plain", "good", "bad", "quiet"]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """What a rank was at for some time: a key of `PHASES` in `lanes.py`, and more in words."""
 
     phase: str
@@ -26,8 +26,7 @@ class Span:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """Something that happened to a rank at a moment."""
 
     kind: MarkKind
@@ -35,8 +34,7 @@ class Mark:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Struct, frozen=True):
     """The steps of a rank, column by column, in their order.
 
     Attributes:
@@ -55,8 +53,7 @@ class Steps:
         return len(self.number)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What a script says of its steps, by its own count."""
 
     number: array[int] = field(default_factory=lambda: array("I"))
@@ -68,8 +65,7 @@ class Told:
         return len(self.number)
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(Struct, frozen=True):
     """One rank: how it came into the group, its steps, and what happened to it.
 
     `reached_s` has when each phase was reached, after its node's start, as `verify --json` has it.
@@ -84,8 +80,7 @@ class Lane:
     reached_s: tuple[tuple[str, float | None], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class UsageSeries:
+class UsageSeries(Struct, frozen=True):
     """What a node used, look by look: processors since the look before, memory at the look."""
 
     at_s: array[float] = field(default_factory=lambda: array("d"))
@@ -95,8 +90,7 @@ class UsageSeries:
     sent_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NodeView:
+class NodeView(Struct, frozen=True):
     """One node: what it was given, how it ended, what it used."""
 
     node_rank: int
@@ -114,8 +108,7 @@ class NodeView:
     usage: UsageSeries = field(default_factory=UsageSeries)
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(Struct, frozen=True):
     """A line of what was done."""
 
     at_s: float
@@ -123,8 +116,7 @@ class Happening:
     tone: Tone = "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedObject:
+class PlannedObject(Struct, frozen=True):
     """An object, what was to become of it, and why."""
 
     action: str
@@ -133,16 +125,14 @@ class PlannedObject:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class LastWords:
+class LastWords(Struct, frozen=True):
     """The end of what a node that ended badly has to say: a rank's traceback, or its last lines."""
 
     who: str
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """An attempt before this one, that failed."""
 
     number: int
@@ -150,8 +140,7 @@ class Attempt:
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReportModel:
+class ReportModel(Struct, frozen=True):
     """All that a report shows.
 
     Attributes:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from msgspec import Struct, convert, field
+from msgspec.structs import replace
 
 from orchestrator.kept.files import (
     EVENTS_FILE,
@@ -69,16 +69,14 @@ WORDLESS = frozenset({"plan_made", "action_done", "attempt_began", "node_ended",
 """Events that quote no node."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Circumstances:
+class _Circumstances(Struct, frozen=True):
     """What else `run.json` has of a run."""
 
     began_at_s: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class _RankLog:
+class _RankLog(Struct):
     """What was read of one rank."""
 
     columns: StepColumns
@@ -127,7 +125,7 @@ def read_report(folder: Path, quotable: Quotable = EVERYTHING) -> ReportModel:
 
 def _circumstances(folder: Path) -> _Circumstances:
     try:
-        return read_document(folder / RUN_FILE, TypeAdapter(_Circumstances))
+        return read_document(folder / RUN_FILE, _Circumstances)
     except (OSError, ValueError):
         return _Circumstances()
 
@@ -308,10 +306,10 @@ def _node_views(
 
 
 def _usages(folder: Path) -> dict[int, list[Usage]]:
-    adapter, found = TypeAdapter(Usage), dict[int, list[Usage]]()
+    found: dict[int, list[Usage]] = {}
     for entry in read_entries(folder / USAGE_FILE):
         try:
-            usage = adapter.validate_python(entry)
+            usage = convert(entry, Usage)
         except ValueError:
             continue
         found.setdefault(usage.node_rank, []).append(usage)

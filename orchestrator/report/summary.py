@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import median
+
+from msgspec import Struct
 
 from orchestrator.report.model import Lane, ReportModel
 from orchestrator.verify.results import Finding
 
 
-@dataclass(frozen=True, slots=True)
-class RankSummary:
+class RankSummary(Struct, frozen=True):
     """A rank in numbers; None where nobody knows."""
 
     rank: int
@@ -27,8 +27,7 @@ class RankSummary:
     last_loss: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """A number with its name, in words, and what it is made of."""
 
     name: str
@@ -114,8 +113,7 @@ def _figure(name: str, value: float | None, told: object, more: str) -> Figure |
 # -- findings ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Alike:
+class Alike(Struct, frozen=True):
     """Ranks or nodes in which a check found the same: `where` names them."""
 
     where: str

@@ -10,8 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-from pydantic.dataclasses import dataclass
+from msgspec import Struct, convert
 
 from orchestrator.kept.files import VERDICT_FILE
 from orchestrator.recall import read_document
@@ -23,8 +22,7 @@ from orchestrator.watch import Judgement
 WITHHELD = "left out: it may quote a secret whose value is not known here"
 
 
-@dataclass(frozen=True)
-class Quotable:
+class Quotable(Struct, frozen=True):
     """Where words of nodes may be shown from: not where a secret in them could not be hidden.
 
     Attributes:
@@ -36,8 +34,7 @@ class Quotable:
     kept: bool = True
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The checks, and why one of them failed."""
 
     checks: tuple[CheckResult, ...]
@@ -66,16 +63,16 @@ def _without_words(check: CheckResult) -> CheckResult:
 
 def _told(folder: Path) -> Verdict | None:
     try:
-        kept = read_document(folder / VERDICT_FILE, TypeAdapter(dict[str, Any]))
+        kept = read_document(folder / VERDICT_FILE, dict[str, Any])
         _spell_out_weight(kept.get("diagnosis"))
-        found = TypeAdapter(Verdict).validate_python(kept)
+        found = convert(kept, Verdict)
     except (OSError, ValueError):
         return None
     return found if found.checks else None
 
 
 def _spell_out_weight(diagnosis: object) -> None:
-    """Its name is kept; pydantic wants the number."""
+    """Its name is kept; the type has a number."""
     if isinstance(diagnosis, dict):
         name = str(diagnosis.get("weight")).upper()
         diagnosis["weight"] = Weight[name] if name in Weight.__members__ else None

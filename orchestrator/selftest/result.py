@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from orchestrator.run import Outcome
 from orchestrator.selftest.trials import Trial
@@ -13,8 +14,7 @@ from orchestrator.watch import Judgement
 Status = Literal["ok", "failed", "not possible"]
 
 
-@dataclass(frozen=True, slots=True)
-class RankGpu:
+class RankGpu(Struct, frozen=True):
     """One rank: the GPUs that its node was given, the one that it says it uses, what it summed."""
 
     rank: int
@@ -35,8 +35,7 @@ class RankGpu:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class ModeResult:
+class ModeResult(Struct, frozen=True):
     """How one mode did; `checks` are `{check: its status}`, `why` what failed first."""
 
     mode: str

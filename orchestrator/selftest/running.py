@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.deciding import Request
 from orchestrator.engines.base import Engine
@@ -24,8 +26,7 @@ from orchestrator.teardown import Placed, destroy
 GRACE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """Where trials are carried out.
 
     Attributes:

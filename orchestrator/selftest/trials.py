@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
+
+from msgspec import Struct
 
 from orchestrator.gpus.inventory import Gpu
 from orchestrator.playbook.models import Gpu as GpuSection
@@ -20,8 +21,7 @@ MODES: tuple[str, ...] = tuple(mode for mode in get_args(_MODE) if mode != "cpu"
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {"shared": {"memory_fraction": 0.45}}
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """One mode, to be tried or not: `obstacle` says why it cannot be."""
 
     mode: str

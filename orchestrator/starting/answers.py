@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from orchestrator.starting.draft import Draft
 
@@ -19,8 +20,7 @@ CUDA_BASE = "pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime"
 CODE = "/code"
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """What a person wants to run.
 
     Attributes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.starting.container import Container, Note, seen_from
 from orchestrator.starting.draft import Draft
@@ -14,8 +16,7 @@ DEFAULT_PORT = 29500
 _GPU_WAIT = "2m"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where the playbook will be, and where the commands were meant to be typed.
 
     Attributes:
@@ -109,8 +110,7 @@ def _ranks(gang: Gang, place: Place, num_nodes: int) -> Iterator[tuple[str, Any]
         yield "per_node", per_node
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """What may differ from node to node, as the playbook has it."""
 
     env: dict[str, str]

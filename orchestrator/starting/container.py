@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os.path
 import re
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from orchestrator.playbook.reserved import RESERVED, RESERVED_PREFIX
 from orchestrator.playbook.template import has_template
@@ -24,8 +25,7 @@ _GPU_VARIABLES = ("NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES")
 Weight = Literal["mended", "left out"]
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """Something that is not in the playbook as it was asked for.
 
     Attributes:
@@ -52,8 +52,7 @@ class NotSaidError(Exception):
         self.fix = fix
 
 
-@dataclass(slots=True, eq=False)
-class Container:
+class Container(Struct, eq=False):
     """One container, or several alike.
 
     Attributes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from orchestrator.starting.container import Container, NotSaidError, templated
 from orchestrator.starting.draft import Template
@@ -26,8 +27,7 @@ def table() -> FlagTable:
     return read_table("docker build", TABLE)
 
 
-@dataclass(slots=True, eq=False)
-class Built:
+class Built(Struct, eq=False):
     """An image, and what its command says that a playbook cannot: `(flag, value, why)`."""
 
     context: str

@@ -7,19 +7,18 @@ could be taken for what follows the flags.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from orchestrator.playbook.fields import nearest
 from orchestrator.starting.container import NotSaidError
 from orchestrator.starting.shell import as_written
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """A flag of one of docker's commands.
 
     Attributes:
@@ -37,8 +36,7 @@ class Flag:
     instead: str
 
 
-@dataclass(frozen=True, slots=True)
-class FlagTable:
+class FlagTable(Struct, frozen=True):
     """Every flag of a command, by its long name, its aliases and `-x` for its letter."""
 
     command: str

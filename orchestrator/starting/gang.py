@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from orchestrator.starting.container import Container, Note
 from orchestrator.starting.torchrun import Launched, is_loopback, launched
@@ -14,8 +15,7 @@ _RANK_VARIABLES = ("RANK", "NODE_RANK", "GROUP_RANK")
 _GROUP_WORD = "set for every rank"
 
 
-@dataclass(slots=True)
-class Gang:
+class Gang(Struct):
     """The ranks among the containers, in their order, and what is said on the way.
 
     Attributes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from orchestrator.errors import Fault, InvalidPlaybook
 
@@ -34,8 +35,7 @@ _SEQUENCE = re.compile(
 _HERE = re.compile("\\$\\([\ue004]?pwd[\ue004]?\\)|`pwd`")
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """One simple command.
 
     Attributes:
@@ -49,8 +49,7 @@ class Command:
     has_redirection: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     line: int
     text: str
     has_redirection: bool

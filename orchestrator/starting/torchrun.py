@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _PYTHON = re.compile(r"(.*/)?python(\d+(\.\d+)?)?", re.ASCII)
 _MODULES = frozenset(("torch.distributed.run", "torch.distributed.launch"))
@@ -27,8 +28,7 @@ SWITCHES = frozenset(
 _SHORT = {"r": "redirects", "t": "tee", "m": "module"}
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
+class Launched(Struct, frozen=True):
     """What torchrun was told.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from orchestrator.state.spec import NodeSpec, SidecarSpec
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.images.recipe import BuildRecipe
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSpec:
+class ImageSpec(Struct, frozen=True):
     """The image all nodes run; `build_inputs` is the digest of what it is built from."""
 
     tag: str
@@ -22,8 +22,7 @@ class ImageSpec:
     build_inputs: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkSpec:
+class NetworkSpec(Struct, frozen=True):
     """The network that joins the nodes; an external one is used, never made or removed."""
 
     name: str
@@ -31,8 +30,7 @@ class NetworkSpec:
     external: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DesiredState:
+class DesiredState(Struct, frozen=True):
     """Everything a playbook asks of one engine; `image`, `network` None where it has none.
 
     `gpus` is asked of the machine; the nodes have theirs once `devices.with_gpus` has chosen.
@@ -54,8 +52,7 @@ class DesiredState:
         return sum(node.num_ranks for node in self.nodes)
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeOrders:
+class ProbeOrders(Struct, frozen=True):
     """What the probe is told of the checks, None or False where it has nothing to do for them.
 
     Attributes:
@@ -69,8 +66,7 @@ class ProbeOrders:
     checksum: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RunIdentity:
+class RunIdentity(Struct, frozen=True):
     """What tells one run of a project from another; becomes labels and `told_to_nodes`."""
 
     project: str

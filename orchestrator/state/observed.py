@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct
 
 from orchestrator.state.spec import ContainerSpec, HealthCommand, NodeSpec, SidecarSpec
 
@@ -23,8 +24,7 @@ COMMAND_CODES = {126: "its command cannot be executed", 127: "its command does n
 """How a command that never ran ends under `init`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Oddity:
+class Oddity(Struct, frozen=True):
     """A setting that no playbook asks for, and what it is on every object of ours."""
 
     field: str
@@ -32,8 +32,7 @@ class Oddity:
     usual: str
 
 
-@dataclass(frozen=True, slots=True)
-class NodeHealth:
+class NodeHealth(Struct, frozen=True):
     """What came of a node's health command, as far as its engine remembers.
 
     `status` is `starting`, `healthy` or `unhealthy`; of a node that has ended it says nothing.
@@ -47,8 +46,7 @@ class NodeHealth:
     output: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedContainer:
+class ObservedContainer(Struct, frozen=True):
     """What a node and a sidecar that bear our labels have in common.
 
     Times are seconds since the epoch, None if not reached.
@@ -101,14 +99,13 @@ class ObservedContainer:
         return f"exited with code {code}"
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedNode(ObservedContainer):
+class ObservedNode(ObservedContainer, frozen=True):
     """A node that bears our labels."""
 
     spec: NodeSpec
     restart_count: int = 0
-    # Where this machine reaches its ports, empty where it does not; it is no part of what it is.
-    address: str = field(default="", compare=False)
+    # Where this machine reaches its ports, empty where it does not.
+    address: str = ""
 
     @property
     def node_rank(self) -> int:
@@ -116,8 +113,7 @@ class ObservedNode(ObservedContainer):
         return self.spec.node_rank
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedSidecar(ObservedContainer):
+class ObservedSidecar(ObservedContainer, frozen=True):
     """A sidecar that bears our labels.
 
     `restores` are the compute modes that its GPUs are given back when it goes, by UUID.
@@ -127,8 +123,7 @@ class ObservedSidecar(ObservedContainer):
     restores: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedImage:
+class ObservedImage(Struct, frozen=True):
     """An image on the engine, with the defaults that every container made from it inherits."""
 
     tag: str
@@ -141,8 +136,7 @@ class ObservedImage:
     health: HealthCommand | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedNetwork:
+class ObservedNetwork(Struct, frozen=True):
     """A network of the name that is wanted, or one with our labels; `project` None: not ours."""
 
     id: str
@@ -152,8 +146,7 @@ class ObservedNetwork:
     oddities: tuple[Oddity, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignObject:
+class ForeignObject(Struct, frozen=True):
     """Something that is in our way and not ours to touch: it bears a name we need, or our project.
 
     `project` and `owner` are the labels found on it, empty where it has none.
@@ -173,8 +166,7 @@ class ForeignObject:
         return f"{self.kind} {self.name} ({self.id[:12]}, {whose})"
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedState:
+class ObservedState(Struct, frozen=True):
     """All that an engine found of one project, and what stands in its way.
 
     `lookalikes` bear the project's labels, yet are none of its objects: they are left alone.
@@ -197,8 +189,7 @@ class ObservedState:
         return bool(held or any(net.project == self.project for net in self.networks))
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectSummary:
+class ProjectSummary(Struct, frozen=True):
     """One project on an engine, found by labels alone.
 
     `other_owner` is the owner's label where it is not the asker's own project.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from orchestrator.gpus.names import uuid_of
 from orchestrator.redaction import VEIL
@@ -19,8 +20,7 @@ NO_NETWORK = "none"
 """As a network: the container reaches nobody, and nobody reaches it."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Mount:
+class Mount(Struct, frozen=True, order=True):
     """A host folder or file seen in a node at `target`; both paths are absolute."""
 
     source: str
@@ -28,16 +28,17 @@ class Mount:
     read_only: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """A file in a node whose value is shown nowhere; None where none was found there."""
 
     name: str
-    value: bytes | None = field(default=None, repr=False)
+    value: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Secret(name={self.name!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a node may use at most; None is the engine's own default."""
 
     cpus: float | None = None
@@ -47,8 +48,7 @@ class Limits:
     memlock_bytes: int | None = None  # UNLIMITED: any amount
 
 
-@dataclass(frozen=True, slots=True)
-class Confinement:
+class Confinement(Struct, frozen=True):
     """What a node is kept from doing, and what loosens that.
 
     `tmpfs` are the folders held in memory, each with its mount options. `cap_add` and
@@ -65,8 +65,7 @@ class Confinement:
     security_opt: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCommand:
+class HealthCommand(Struct, frozen=True):
     """A shell command that an engine runs inside a node to see whether it is well.
 
     Attributes:
@@ -84,8 +83,7 @@ class HealthCommand:
     start_period_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
+class ContainerSpec(Struct, frozen=True):
     """What a node and a sidecar have in common; the planner compares two of a kind.
 
     `name` is container name, hostname and network alias in one, so that the address a
@@ -120,8 +118,7 @@ class ContainerSpec:
         return tuple(map(uuid_of, self.gpus))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSpec(ContainerSpec):
+class NodeSpec(ContainerSpec, frozen=True, kw_only=True):
     """One node: a container that ranks run in."""
 
     node_rank: int
@@ -134,8 +131,7 @@ class NodeSpec(ContainerSpec):
         return range(first, first + self.num_ranks)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SidecarSpec(ContainerSpec):
+class SidecarSpec(ContainerSpec, frozen=True, kw_only=True):
     """A container beside the nodes that they cannot do without, and in which no rank runs.
 
     `role` is what it is for. `compute_mode` is what its GPUs are set to while it is there;

@@ -12,9 +12,10 @@ import stat
 import tarfile
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
+
+from msgspec import Struct, field
 
 from orchestrator.errors import FolderUnusable
 from orchestrator.redaction import redacted_chunks, redacted_document
@@ -28,8 +29,7 @@ TAIL_BYTES: Final = 3 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(Struct, frozen=True):
     """A file of the bundle; `of_bytes` is how large it was where it was cut."""
 
     name: str
@@ -43,8 +43,7 @@ class Packed:
         return {"name": self.name, "bytes": self.num_bytes, "sha256": self.sha256, **cut}
 
 
-@dataclass
-class Bundle:
+class Bundle(Struct):
     """What goes into a bundle. The files lie in a folder of their own until it is written."""
 
     folder: Path

@@ -6,9 +6,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from orchestrator.engines.base import Engine, Query
 from orchestrator.errors import OrchestrateError, RunUnreadable
@@ -35,8 +36,7 @@ _WORDS_OF_NODES: Final = (EVENTS_FILE, VERDICT_FILE)
 """Files in which checks and events quote what nodes wrote; apply hid its secrets there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What a bundle is about, as far as each part could be found.
 
     Attributes:
@@ -68,8 +68,7 @@ def collect(subject: Subject, bundle: Bundle) -> None:
         _add_node(node, subject, bundle, hidden)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unknown:
+class _Unknown(Struct, frozen=True):
     """Why what nodes wrote, and why what quotes it, must stay out; empty where it need not."""
 
     logs: str = ""

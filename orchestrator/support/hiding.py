@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator.errors import InvalidPlaybook
 from orchestrator.playbook.loaded import LoadedPlaybook
@@ -20,8 +21,7 @@ SHORTEST_VARIABLE = 6
 """Files of variables are full of `true` and `info`: hiding those would hide every other word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """Names of the secrets and of the hidden variables whose values are known."""
 
     secrets: frozenset[str] = frozenset()

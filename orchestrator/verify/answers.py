@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from orchestrator.playbook.health import Check, Http, Tcp
 from orchestrator.state.observed import ObservedNode
@@ -15,8 +16,7 @@ MAX_KINDS = 16
 """Different answers of a node that are remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """One port of one node; `kind` is that of the check, and `path` is for http alone.
 
     `wanted` is the answer that ends the asking.
@@ -30,8 +30,7 @@ class Question:
     wanted: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came: `open`, the status of an HTTP response, or why nothing did."""
 
     kind: str
@@ -40,8 +39,7 @@ class Answer:
     said: str
 
 
-@dataclass
-class Answers:
+class Answers(Struct):
     """All answers of one port: when each was first given, and the last one."""
 
     first: dict[str, float] = field(default_factory=dict)

@@ -8,7 +8,8 @@ outright; failing that, what fits the facts best; failing that, the first thing 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct, to_builtins
 
 from orchestrator.records import TorchImported
 from orchestrator.verify.checks.beside import SidecarLoss, loss_of_sidecar
@@ -34,8 +35,7 @@ MAX_NAMED = 4
 """Ranks that are named one by one where several have met the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """The answer: who, what, why, and how to mend it.
 
     Attributes:
@@ -93,7 +93,7 @@ class Diagnosis:
     def document(self) -> dict[str, object]:
         """The answer for machines: every field, and the headline."""
         weight = self.weight.name.lower()
-        return {"headline": self.headline, **asdict(self), "weight": weight}
+        return {"headline": self.headline, **to_builtins(self), "weight": weight}
 
     @property
     def brief(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from orchestrator.state.observed import COMMAND_CODES, NodeStatus, ObservedNode
 from orchestrator.state.spec import NodeSpec

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from orchestrator.loglines import LINE_BYTES, LogEnd, LogLine
 from orchestrator.records import ProbeFault, Record, RecordReader
@@ -28,8 +29,7 @@ MAX_PROCESSES = 1024
 """Processes of a node whose rank is remembered by their id; those after them stay unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Impostor:
+class Impostor(Struct, frozen=True):
     """A record that its node had no right to send: for which rank, if it said, and why not."""
 
     rank: int | None
@@ -40,8 +40,7 @@ class Impostor:
         return f"{self.event} of {self.fault}"
 
 
-@dataclass
-class NodeFacts:
+class NodeFacts(Struct):
     """What was read from one node: last lines, torchrun's summary, records it had no right to.
 
     `words` are the lines that say of a known trouble; `spoke_at_s` is when it wrote last.

@@ -7,7 +7,8 @@ only the texts of the logs tell, and who is silent while others wait.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from orchestrator.state.observed import ObservedNode
 from orchestrator.verify.checks.run import Run

@@ -6,8 +6,9 @@ times are by the engine's clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from orchestrator.state.observed import ObservedNode
 from orchestrator.verify.checks.run import Run
@@ -46,8 +47,7 @@ WORTH_TELLING_S = 0.1
 NUM_SLOWEST = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """When a rank reached each phase, in seconds since its node started; None: not seen."""
 
     rank: int

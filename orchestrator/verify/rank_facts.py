@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from orchestrator.playbook.health import MAX_MEASURED_STEPS
 from orchestrator.records import (
@@ -64,8 +65,7 @@ _PHASES = {
 }
 
 
-@dataclass
-class Joins:
+class Joins(Struct):
     """The joins that one writer has reported of a rank: the first few, and how many."""
 
     first: list[TimedJoin] = field(default_factory=list)
@@ -78,8 +78,7 @@ class Joins:
             self.first.append((at_s, record))
 
 
-@dataclass
-class Series:
+class Series(Struct):
     """A sequence of numbers of which only the latest are kept, and how many there were."""
 
     latest: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_MEASURED_STEPS))
@@ -97,8 +96,7 @@ class Series:
         return tuple(self.latest)[max(0, first - forgotten) :]
 
 
-@dataclass
-class RankFacts:
+class RankFacts(Struct):
     """What one rank has reported. Times are seconds since the epoch, by the engine's clock.
 
     Attributes:

@@ -7,11 +7,11 @@ patterns repeat nothing without a bound.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 TABLE = Path(__file__).with_name("signatures.yaml")
@@ -43,8 +43,7 @@ class _Entry(BaseModel):
     example: _Text = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """One kind of text, and what it means of the rank that wrote it.
 
     `example` is a line as its source writes it, where no run of this project's tests can.
@@ -60,8 +59,7 @@ class Signature:
     example: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A text that a signature knows, with what its groups found."""
 
     signature: Signature

@@ -11,6 +11,8 @@ import ipaddress
 from dataclasses import dataclass
 from enum import IntEnum
 
+from msgspec import Struct
+
 from orchestrator.state.spec import NodeSpec
 
 
@@ -31,8 +33,7 @@ class Evidence:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
+class Suspect(Struct, frozen=True):
     """One thing that happened, to a rank or, where `rank` is None, to a node.
 
     `id` is that of a signature, or a word for what no text says. `what` follows the rank's

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _RANK = re.compile(r"\s*rank\s*: (\d{1,7}) \(local_rank: (\d{1,7})\)")
 _EXITCODE = re.compile(r"\s*exitcode\s*: (-?\d{1,5}) \(pid: \d+\)")
 
 
-@dataclass(frozen=True, slots=True)
-class RankEnd:
+class RankEnd(Struct, frozen=True):
     """How one rank of a node ended; `code` is -n after signal n."""
 
     rank: int
@@ -39,8 +39,7 @@ class RankEnd:
         return f"{who} exited with code {self.code}"
 
 
-@dataclass
-class Summary:
+class Summary(Struct):
     """Folds the lines of a node that runs torchrun."""
 
     ends: dict[int, RankEnd] = field(default_factory=dict)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from orchestrator.verify.signatures import Reading, read_text
 
@@ -13,8 +14,7 @@ LAST_OF_EACH = 2
 """Lines kept of one signature: the first ones may tell why, the last ones how it ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """A line that says something, when it was written, and what it says."""
 
     at_s: float
@@ -22,8 +22,7 @@ class Heard:
     reading: Reading
 
 
-@dataclass
-class _Said:
+class _Said(Struct):
     """The first and the last few lines of one signature."""
 
     first: list[Heard] = field(default_factory=list)
@@ -33,8 +32,7 @@ class _Said:
         (self.first if len(self.first) < FIRST_OF_EACH else self.last).append(heard)
 
 
-@dataclass
-class Words:
+class Words(Struct):
     """What a node has said of trouble: bounded by the table, however much it says."""
 
     _said: dict[str, _Said] = field(default_factory=dict)

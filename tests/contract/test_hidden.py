@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.state.desired import DesiredState
 from orchestrator.state.labels import ENV_SECRETS_DIR

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.engines.base import Query
 from orchestrator.errors import NodeNotStarted

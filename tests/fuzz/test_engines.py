@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck as Health
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from orchestrator.engines.base import Query
 from orchestrator.engines.docker.cli import DockerCli
@@ -24,7 +24,7 @@ from orchestrator.engines.local.record import NodeRecord, write_node
 from orchestrator.engines.local.supervisor import EXIT_FILE, NODE_FILE, PROCESS_FILE
 from orchestrator.errors import EngineFailed
 from orchestrator.state.desired import RunIdentity
-from orchestrator.state.observed import ObservedState
+from orchestrator.state.observed import ObservedNode, ObservedState, ProjectSummary
 from tests.reliability.record import RecordCase, record_inputs
 from tests.unit.fakes import node_spec
 
@@ -40,7 +40,6 @@ _TEXTS = ("", "x", "0", "\0", "\ud800", "x" * 5000, *_TIMES)
 _OTHERS: st.SearchStrategy[Any] = st.sampled_from(
     (*_TEXTS, None, True, 0, -1, 2**70, 1.5, [], [1], [None], [{}], {}, {"": ""}, {"a": None})
 )
-_STATE = TypeAdapter(ObservedState)
 
 
 def _capture(name: str) -> Any:
@@ -118,23 +117,23 @@ def test_docker_objects_made_worse_are_observed_or_refused(
     whole = {key: objects.get(key) or {} for key in ("container", "network", "image")}
     ways = Ways(reader=_Told(whole), changer=CliChanger(DockerCli()))  # type: ignore[arg-type]
     engine = DockerEngine(cache_dir=tmp_path, private_dir=tmp_path, ways=ways)
-    for look in (
-        lambda: engine.observe(_QUERY),
-        lambda: engine.observe_nodes("utest"),
-        engine.projects,
-    ):
+    looks: dict[Any, Callable[[], object]] = {
+        ObservedState: lambda: engine.observe(_QUERY),
+        tuple[ObservedNode, ...]: lambda: engine.observe_nodes("utest"),
+        tuple[ProjectSummary, ...]: engine.projects,
+    }
+    for of_kind, look in looks.items():
         kind = "answers of Docker made worse"
         try:
-            _assert_typed(look())
+            _assert_typed(look(), of_kind)
         except EngineFailed:
             record_inputs(record_case, kind, refused=1)
         else:
             record_inputs(record_case, kind, read=1)
 
 
-def _assert_typed(found: object) -> None:
-    if isinstance(found, ObservedState):
-        _STATE.validate_python(found)
+def _assert_typed(found: object, kind: Any) -> None:
+    assert msgspec.convert(msgspec.to_builtins(found), kind) == found
 
 
 @pytest.mark.parametrize("name", [NODE_FILE, PROCESS_FILE, EXIT_FILE])
@@ -159,6 +158,6 @@ def test_records_made_worse_are_observed_as_damaged(
 
     found = engine.observe(_QUERY)
 
-    _assert_typed(found)
+    _assert_typed(found, ObservedState)
     assert [node.spec.node_rank for node in found.nodes] == [0]
     record_inputs(record_case, "records of the embedded engine made worse", read=1)

@@ -11,8 +11,10 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from orchestrator.engines.base import Engine, OnLine, OnLog, Query, Restores, RunsSidecars
 from orchestrator.loglines import LogEnd, LogLine

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from orchestrator.plans.document import plan_text
 from orchestrator.plans.plan import (
@@ -81,7 +83,7 @@ def desired_state(num_nodes: int = 2, num_ranks: int = 1) -> DesiredState:
 
 def on_every_node(desired: DesiredState, **changes: object) -> DesiredState:
     """The same state with fields of all nodes changed."""
-    nodes = tuple(replace(node, **changes) for node in desired.nodes)  # type: ignore[arg-type]
+    nodes = tuple(replace(node, **changes) for node in desired.nodes)
     return replace(desired, nodes=nodes)
 
 
@@ -246,7 +248,7 @@ class World:
     def change_sidecar(self, **changes: object) -> None:
         """Have something happen to every sidecar."""
         for each in list(self.sidecars.values()):
-            self.sidecars[each.id] = replace(each, **changes)  # type: ignore[arg-type]
+            self.sidecars[each.id] = replace(each, **changes)
 
     def make_as(self, node_id: str, wanted: NodeSpec) -> None:
         """Change a node in place, as far as that goes."""
@@ -264,7 +266,7 @@ class World:
         """Have something happen to the node of a rank."""
         for node in list(self.nodes.values()):
             if node.node_rank == node_rank:
-                self.nodes[node.id] = replace(node, **changes)  # type: ignore[arg-type]
+                self.nodes[node.id] = replace(node, **changes)
 
     def change_spec(self, node_rank: int, change: Callable[[NodeSpec], NodeSpec]) -> None:
         """Have somebody meddle with the container of a rank."""

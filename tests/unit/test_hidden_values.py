@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from orchestrator.plans.difference import FieldChange, field_changes
 from orchestrator.state.spec import NodeSpec, Secret

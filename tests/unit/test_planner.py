@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken, OrchestrateError
 from orchestrator.images.recipe import BuildRecipe
@@ -71,7 +71,7 @@ def meddled(**changes: object) -> Change:
     """Node 1's container was changed by hand."""
 
     def change(world: World, desired: DesiredState) -> DesiredState:
-        world.change_spec(1, lambda spec: replace(spec, **changes))  # type: ignore[arg-type]
+        world.change_spec(1, lambda spec: replace(spec, **changes))
         return desired
 
     return change

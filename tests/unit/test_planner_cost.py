@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from benchmarks.planning import ALL_REPLACED, NOTHING_TO_DO, planning_samples
 from orchestrator.plans import difference

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from types import FrameType
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken
 from orchestrator.plans.plan import CreateNetwork, Plan, RemoveNetwork, RemoveNode, StartNode
@@ -25,6 +25,7 @@ from orchestrator.state.observed import (
 )
 from orchestrator.state.spec import Limits, Mount, sorted_env, spec_hash
 from tests.unit.fakes import PROJECT, World, desired_state, on_every_node
+from tests.unit.made import made
 from tests.unit.test_planner import RECIPE
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
@@ -34,12 +35,12 @@ REFUSALS = (AddressUnavailable, ImageUnavailable, NameTaken)
 images = st.one_of(
     st.none(),
     st.builds(
-        ImageSpec,
+        made(ImageSpec),
         st.sampled_from(["app:1", "app:2"]),
         st.sampled_from(["missing", "missing", "missing", "never"]),
     ),
     st.builds(
-        ImageSpec,
+        made(ImageSpec),
         st.just("app:1"),
         recipe=st.just(RECIPE),
         build_inputs=st.sampled_from(["v1:a", "v1:b"]),

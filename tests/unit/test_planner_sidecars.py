@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.plans.document import plan_document, plan_text
 from orchestrator.plans.planner import make_destroy_plan, make_plan
@@ -63,7 +63,7 @@ def meddled(**changes: object) -> Change:
 
     def change(world: World, desired: DesiredState) -> DesiredState:
         (spec,) = (each.spec for each in world.sidecars.values())
-        world.change_sidecar(spec=replace(spec, **changes))  # type: ignore[arg-type]
+        world.change_sidecar(spec=replace(spec, **changes))
         return desired
 
     return change

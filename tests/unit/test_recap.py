@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.display.recap import Recap, gang, object_of, recap
 from orchestrator.plans.plan import Action, Plan

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.engines.base import Query
 from orchestrator.errors import EngineFailed, ExitCode, Locked, NameTaken

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.errors import EngineFailed, Locked, NoSuchProject, OutOfSpace
 from orchestrator.events import ActionDone, Event, PlanMade

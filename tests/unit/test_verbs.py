@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.errors import EngineUnavailable, ExitCode, ImageUnavailable
 from orchestrator.playbook.loader import load

@@ -6,9 +6,11 @@ Two things change it: an event (`after`), and a look at the run that is followed
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.display.board.progress import Progress, advanced
 from orchestrator.display.recap import doing
@@ -51,8 +53,7 @@ WAY = (
 """What a phase may be of a node that has started; of several ranks the first of these counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeView:
+class NodeView(Struct, frozen=True):
     """One node. Where it has several ranks, numbers are those of the rank that is behind.
 
     Attributes:
@@ -85,16 +86,14 @@ class NodeView:
         return self.phase == FAILED
 
 
-@dataclass(frozen=True, slots=True)
-class CheckView:
+class CheckView(Struct, frozen=True):
     """One check; `deadline_s` is when it fails if it does not hold by then."""
 
     result: CheckResult
     deadline_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskView:
+class TaskView(Struct, frozen=True):
     """Something that takes long and is under way."""
 
     text: str
@@ -102,16 +101,14 @@ class TaskView:
     progress: Progress = field(default_factory=Progress)
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """What a node uses of the machine: how many processors, and the counts that this is from."""
 
     usage: Usage
     processors: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(Struct, frozen=True):
     """All that is shown. Times are seconds since the epoch."""
 
     title: str

@@ -7,7 +7,9 @@ for each layer that begins and ends. What is none of that is shown as the latest
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 _LEGACY_STEP = re.compile(r"Step (?P<done>\d{1,5})/(?P<total>\d{1,5}) : (?P<what>.*)")
 _BUILDKIT_STEP = re.compile(
@@ -18,8 +20,7 @@ _LAYER = re.compile(r"(?P<layer>[0-9a-f]{12}): (?P<state>[A-Z][a-z]+(?: [a-z]+)*
 _THERE = ("Pull complete", "Already exists")
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """What is known of something that takes long.
 
     Attributes:

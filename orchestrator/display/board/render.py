@@ -6,9 +6,9 @@ Colours are the terminal's own sixteen, so that they suit dark and light ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.text import Text
@@ -32,8 +32,7 @@ MIN_ROWS = 3
 """Nodes that are many share rows before the checks share a line, as long as there are so many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of the table: `field` of a row; the lower `priority`, the longer it stays."""
 
     field: str
@@ -58,8 +57,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """The room that there is, and the moment; `is_last`: it stays, with what ended as it ended."""
 
     width: int

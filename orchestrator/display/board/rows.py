@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from statistics import median
+
+from msgspec import Struct
 
 from orchestrator.display.board.model import DONE, TRAINING, NodeView
 from orchestrator.printable import log_text
@@ -24,8 +25,7 @@ SLOW_SHARE = 0.25
 share of a step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of the table, cell by cell. `kind` is normal, bad, slow, done or rest."""
 
     node: str

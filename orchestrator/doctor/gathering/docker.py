@@ -10,9 +10,10 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from orchestrator.doctor.facts import (
     Command,
@@ -49,8 +50,7 @@ _LOGICAL = {"host", "none", "null"}
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Whom to ask, and what about."""
 
     cli: DockerCli

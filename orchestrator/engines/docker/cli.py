@@ -12,8 +12,9 @@ import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from orchestrator.engines.docker.child import EndlessOutput, end_session, read_outputs
 from orchestrator.engines.docker.deadlines import Deadlines
@@ -37,8 +38,7 @@ START_ENGINE = "start it (`docker/setup.sh` does on Debian and Ubuntu) or use `-
 DEFAULT_DEADLINES = Deadlines()
 
 
-@dataclass(frozen=True, slots=True)
-class _Symptom:
+class _Symptom(Struct, frozen=True):
     pattern: str  # whatever the case of letters
     error: type[OrchestrateError]
     fix: str

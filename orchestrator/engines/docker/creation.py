@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.engines.base import Restores
 from orchestrator.engines.docker.health import ASIDE
@@ -41,8 +42,7 @@ from orchestrator.state.spec import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ProbePlace:
+class ProbePlace(Struct, frozen=True):
     """Where the probe lies on this machine, and the PYTHONPATH that comes after it.
 
     `pythonpath` is what a node's image has; one that the node is given itself replaces it.
@@ -52,8 +52,7 @@ class ProbePlace:
     pythonpath: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
+class Creation(Struct, frozen=True):
     """A node or a sidecar as it should be, the run it is for, and who makes it.
 
     Attributes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator.errors import UnusableSetting
 
@@ -13,8 +14,7 @@ ENV_DEADLINE = "ORCHESTRATE_DEADLINE_S"
 LONGEST_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
+class Deadlines(Struct, frozen=True):
     """Seconds until an engine that does not answer is given up.
 
     Following logs has none: silence is no fault there, and whoever follows asks for the

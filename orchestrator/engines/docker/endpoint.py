@@ -7,8 +7,9 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.engines.docker.changing import Changer
 from orchestrator.engines.docker.cli import DockerCli
@@ -21,8 +22,7 @@ _UNIX = "unix://"
 _CONNECT_DEADLINE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ways:
+class Ways(Struct, frozen=True):
     """How an engine is asked and told; either both over its socket or both by the command."""
 
     reader: Reader

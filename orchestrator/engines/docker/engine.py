@@ -11,10 +11,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event
+
+from msgspec.structs import replace
 
 from orchestrator.engines import probe_files
 from orchestrator.engines.base import OnLine, OnLog, Query, Restores

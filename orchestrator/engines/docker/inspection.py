@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from orchestrator.engines.docker.health import health_command, node_health
 from orchestrator.identity import ENV_PROBE_CHANNEL, without_probe, without_run
@@ -46,6 +48,7 @@ from orchestrator.state.spec import (
 )
 
 Json = Mapping[str, Any]
+T = TypeVar("T", bound=msgspec.Struct)
 
 PROBE_CHANNEL = "/proc/1/fd/1"
 """Where the probe writes: the log of the container, whatever has become of a script's stdout."""
@@ -102,12 +105,13 @@ def node_from_inspect(inspected: Json) -> ObservedNode:
         node_rank=int(labels[LABEL_NODE_RANK]),
         num_ranks=int(labels.get(LABEL_NUM_RANKS, "1")),
     )
-    return ObservedNode(
+    node = ObservedNode(
         **_found(inspected, labels),
         spec=spec,
         restart_count=_count(labels.get(LABEL_RESTART_COUNT, "")),
         address=_address(inspected),
     )
+    return typed(node)
 
 
 def sidecar_from_inspect(inspected: Json) -> ObservedSidecar:
@@ -121,7 +125,15 @@ def sidecar_from_inspect(inspected: Json) -> ObservedSidecar:
     )
     before = (each.partition("=") for each in _names(labels, LABEL_COMPUTE_MODE_BEFORE))
     restores = tuple((uuid, mode) for uuid, _, mode in before if mode)
-    return ObservedSidecar(**_found(inspected, labels), spec=spec, restores=restores)
+    return typed(ObservedSidecar(**_found(inspected, labels), spec=spec, restores=restores))
+
+
+def typed(value: T) -> T:
+    """The same, once each field is known to be of its type; raises ValueError if one is not.
+
+    What is not Docker but speaks its API may leave out, or write otherwise, what Docker never does.
+    """
+    return msgspec.convert(msgspec.to_builtins(value), type(value))
 
 
 def _found(inspected: Json, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -353,7 +365,7 @@ def _is_no_new_privileges(option: str) -> bool:
 def image_from_inspect(inspected: Json, tag: str) -> ObservedImage:
     """One image, with the defaults that containers inherit from it."""
     config = inspected.get("Config") or {}
-    return ObservedImage(
+    image = ObservedImage(
         tag=tag,
         id=inspected["Id"],
         build_inputs=(config.get("Labels") or {}).get(LABEL_INPUTS),
@@ -364,17 +376,19 @@ def image_from_inspect(inspected: Json, tag: str) -> ObservedImage:
         entrypoint=tuple(config.get("Entrypoint") or ()),
         health=health_command(config),
     )
+    return typed(image)
 
 
 def network_from_inspect(inspected: Json, project: str | None) -> ObservedNetwork:
     """One network; `project` is None where it is not ours."""
-    return ObservedNetwork(
+    network = ObservedNetwork(
         id=inspected["Id"],
         name=inspected["Name"],
         internal=bool(inspected.get("Internal")),
         project=project,
         oddities=_network_oddities(inspected),
     )
+    return typed(network)
 
 
 def _network_oddities(inspected: Json) -> tuple[Oddity, ...]:

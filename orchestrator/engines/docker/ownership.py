@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.engines.base import Query
 from orchestrator.engines.docker.inspection import (
@@ -20,6 +22,7 @@ from orchestrator.engines.docker.inspection import (
     network_labels,
     node_from_inspect,
     sidecar_from_inspect,
+    typed,
 )
 from orchestrator.state.labels import LABEL_OWNER, LABEL_PLAYBOOK, LABEL_PROJECT
 from orchestrator.state.observed import (
@@ -40,8 +43,7 @@ def owner_of(environ: Mapping[str, str]) -> str:
     return environ.get(ENV_OWNER, "").strip() or str(os.getuid())
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(Struct, frozen=True):
     """Tells an owner's objects from all others."""
 
     owner: str
@@ -110,11 +112,13 @@ class Ownership:
         nets = [network_labels(each) for each in networks]
         labels = [*(label for label, _ in nodes), *beside, *nets]
         return tuple(
-            ProjectSummary(
-                name=project,
-                playbook=_playbook_of((project, owner), labels),
-                node_names=tuple(sorted(each["Name"].lstrip("/") for _, each in mine)),
-                other_owner=None if owner == self.owner else owner,
+            typed(
+                ProjectSummary(
+                    name=project,
+                    playbook=_playbook_of((project, owner), labels),
+                    node_names=tuple(sorted(each["Name"].lstrip("/") for _, each in mine)),
+                    other_owner=None if owner == self.owner else owner,
+                )
             )
             for project, owner in sorted({_key(each) for each in labels if LABEL_PROJECT in each})
             for mine in [[pair for pair in nodes if _key(pair[0]) == (project, owner)]]
@@ -149,4 +153,4 @@ def _with_named_ipc(node: ObservedNode, sidecars: Mapping[str, str]) -> Observed
 
 
 def _foreign(kind: str, name: str, id_: str, labels: Mapping[str, str]) -> ForeignObject:
-    return ForeignObject(kind, name, id_, *_key(labels))
+    return typed(ForeignObject(kind, name, id_, *_key(labels)))

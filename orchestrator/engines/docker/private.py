@@ -11,8 +11,10 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from orchestrator.engines import secret_files
 from orchestrator.engines.docker.creation import Creation
@@ -25,8 +27,7 @@ _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}", re.ASCII)
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateFiles:
+class PrivateFiles(Struct, frozen=True):
     """The private files of all projects on one engine, below `root`."""
 
     root: Path

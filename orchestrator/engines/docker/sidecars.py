@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.engines.base import Restores
 from orchestrator.engines.docker.creation import Creation
@@ -27,8 +28,7 @@ MAX_LAST_BYTES = 1024 * 1024
 _FIX = "no node was started; docs/gpu.md says what it needs"
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecars:
+class Sidecars(Struct, frozen=True):
     """The sidecars of one engine."""
 
     ways: Ways

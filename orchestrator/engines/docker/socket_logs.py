@@ -11,9 +11,10 @@ import selectors
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from threading import Event
 from typing import BinaryIO
+
+from msgspec.structs import replace
 
 from orchestrator.engines.base import OnLog
 from orchestrator.engines.docker.frames import COMPLAINT, Frames, NotFrames, StampedRecords

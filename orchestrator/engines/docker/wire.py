@@ -7,8 +7,9 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.engines.docker.cli import to_error
 from orchestrator.engines.docker.frames import NotFrames
@@ -22,8 +23,7 @@ BODY_BYTES = 64 * 1024 * 1024
 OK = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """Whom to ask, what it is for, and how long the engine may be waited for altogether."""
 
     path: Path

@@ -16,9 +16,10 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
+
+from msgspec.structs import replace
 
 from orchestrator.engines import secret_files
 from orchestrator.engines.base import OnLine, OnLog, Query

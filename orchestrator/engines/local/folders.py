@@ -12,8 +12,9 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.engines import secret_files
 from orchestrator.engines.local.root import ENV_ROOT
@@ -69,8 +70,7 @@ def _to_error(error: OSError, doing: str) -> OrchestrateError:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFolder:
+class NodeFolder(Struct, frozen=True):
     """The place of one node, whether there is anything or not."""
 
     root: Path

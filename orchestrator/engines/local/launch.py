@@ -10,9 +10,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from orchestrator.engines.local import supervisor
 from orchestrator.engines.local.folders import SECRETS, typed_errors
@@ -34,8 +35,7 @@ _LEAKS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """One node about to be started, and the folder that was made for it."""
 
     node: NodeSpec

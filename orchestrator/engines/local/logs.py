@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+
+from msgspec import Struct
 
 from orchestrator.engines.base import OnLog
 from orchestrator.engines.lines import CHUNK_BYTES, LineCutter
@@ -31,8 +32,7 @@ _ENTRIES_PER_TURN = 64
 """At most 4 MiB of one node before the next has its turn and `stop` is looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogSource:
+class LogSource(Struct, frozen=True):
     """Where a node's log is; `folder` is None for a node that is gone."""
 
     node_rank: int

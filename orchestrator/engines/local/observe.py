@@ -11,8 +11,9 @@ What damage means, decided here once:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from orchestrator.engines import secret_files
 from orchestrator.engines.base import Query

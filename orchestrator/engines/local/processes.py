@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from orchestrator.engines.local.liveness import is_live
 from orchestrator.engines.local.record import ProcessRecord, read_process
@@ -20,8 +21,7 @@ _PARENT, _TIMES, _START, _PAGES = 1, slice(11, 15), 19, 21
 """Fields of /proc/PID/stat behind the name: `proc(5)` has them as 4, 14 to 17, 22 and 24."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Process:
+class _Process(Struct, frozen=True):
     parent: int
     start_ticks: int
     cpu_s: float  # its own, and that of its children that have ended

@@ -10,11 +10,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+import msgspec
+from msgspec import Struct
 
 from orchestrator.engines.local.supervisor import EXIT_FILE, NODE_FILE, PROCESS_FILE
 from orchestrator.state.desired import RunIdentity
@@ -26,8 +26,7 @@ _RECORD_BYTES = 4 * 1024 * 1024
 """Far above any record: a command and its environment stay below the kernel's 2 MiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRecord:
+class NodeRecord(Struct, frozen=True):
     """What a node was started as: all that the labels of a container would hold, and its spec.
 
     `birth` is random: a node that was removed and started anew is another node.
@@ -40,8 +39,7 @@ class NodeRecord:
     spec: NodeSpec
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessRecord:
+class ProcessRecord(Struct, frozen=True):
     """The node's main process; `start_ticks` is None where there is no /proc."""
 
     pid: int
@@ -49,8 +47,7 @@ class ProcessRecord:
     started_at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ExitRecord:
+class ExitRecord(Struct, frozen=True):
     """How a node ended; `exit_code` is 128+n for signal n, `error` what to know besides."""
 
     exit_code: int
@@ -58,42 +55,36 @@ class ExitRecord:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
+class Damaged(Struct, frozen=True):
     """A record that is there but cannot be believed, and why."""
 
     why: str
-
-
-_NODE = TypeAdapter(NodeRecord)
-_PROCESS = TypeAdapter(ProcessRecord)
-_EXIT = TypeAdapter(ExitRecord)
 
 
 def write_node(folder: Path, record: NodeRecord) -> None:
     """Write the node's record in one step: it is there as a whole or not at all."""
     part = folder / f"{NODE_FILE}.part"
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(asdict(record), file)
+        json.dump(msgspec.to_builtins(record), file)
     part.replace(folder / NODE_FILE)
 
 
 def read_node(folder: Path) -> NodeRecord | Damaged | None:
     """The node's record; None when there is none."""
-    return _read(folder / NODE_FILE, _NODE)
+    return _read(folder / NODE_FILE, NodeRecord)
 
 
 def read_process(folder: Path) -> ProcessRecord | Damaged | None:
     """The node's main process; None when it was never started."""
-    return _read(folder / PROCESS_FILE, _PROCESS)
+    return _read(folder / PROCESS_FILE, ProcessRecord)
 
 
 def read_exit(folder: Path) -> ExitRecord | Damaged | None:
     """How the node ended; None while it runs, or when its supervisor was killed."""
-    return _read(folder / EXIT_FILE, _EXIT)
+    return _read(folder / EXIT_FILE, ExitRecord)
 
 
-def _read(path: Path, adapter: TypeAdapter[T]) -> T | Damaged | None:
+def _read(path: Path, kind: type[T]) -> T | Damaged | None:
     try:
         content = _content(path)
     except FileNotFoundError:
@@ -107,11 +98,9 @@ def _read(path: Path, adapter: TypeAdapter[T]) -> T | Damaged | None:
     if len(content) > _RECORD_BYTES:
         return Damaged(f"{path.name} is too large")
     try:
-        return adapter.validate_json(content, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return Damaged(f"{path.name} is damaged: {where or 'content'}: {first['msg']}")
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        return Damaged(f"{path.name} is damaged: {error}")
 
 
 def _content(path: Path) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from orchestrator.playbook.models import Mount, Playbook
 from orchestrator.playbook.tree import Complaint, Loc
@@ -20,8 +21,7 @@ _ENGINE_SOCKETS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """The machine that a playbook is checked against.
 
     Attributes:
@@ -51,8 +51,7 @@ class Site:
 Check: TypeAlias = Callable[[Playbook, Site], Iterator[Complaint]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One rule.
 
     Attributes:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from orchestrator.state.observed import NodeStatus, ObservedSidecar
 from orchestrator.verify.checks.run import Run
 
 
-@dataclass(frozen=True, slots=True)
-class SidecarLoss:
+class SidecarLoss(Struct, frozen=True):
     """A sidecar that was lost to nodes that needed it.
 
     `who` is what it is called, `found` what became of it, after that, and `at_s` when.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from orchestrator.state.observed import ObservedNode, ObservedSidecar
 from orchestrator.verify.facts import RunFacts, last_start_s
@@ -11,8 +12,7 @@ from orchestrator.verify.rank_facts import RankFacts
 from orchestrator.verify.results import Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One moment of a run: its facts, its nodes as last seen, and the time.
 
     `reference` is `{step: loss}` of the same command in a single process; None without one.

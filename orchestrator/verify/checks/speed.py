@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import median
+
+from msgspec import Struct
 
 from orchestrator.playbook.health import Skew, Throughput
 from orchestrator.verify.checks.run import Run, count, is_over
@@ -76,8 +77,7 @@ def _too_slow(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Slowest:
+class Slowest(Struct, frozen=True):
     """The rank that works longest in a step, and what becomes of the others meanwhile.
 
     Seconds of a step, each the median over the steps: what all ranks need for one, what this

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.display.board.model import DONE, FAILED, TRAINING, NodeView
 from orchestrator.display.board.rows import Row, amount, rows_of, seconds, size, spans, sparkline
@@ -12,7 +11,7 @@ from orchestrator.display.board.rows import Row, amount, rows_of, seconds, size,
 
 def node(node_rank: int, phase: str = TRAINING, step: int = 12, **more: object) -> NodeView:
     view = NodeView(node_rank, range(node_rank, node_rank + 1), "running", phase, step)
-    return replace(view, **more)  # type: ignore[arg-type]
+    return replace(view, **more)
 
 
 def brief(rows: tuple[Row, ...]) -> list[tuple[str, str, str, str]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.doctor.facts import (
     Command,
@@ -39,6 +38,7 @@ from tests.unit.doctor.machines import (
     WELL,
     with_mode,
 )
+from tests.unit.made import made
 
 SILENT = Unknown("no answer", "ask again", ExitCode.ENGINE_UNAVAILABLE)
 A100 = Gpu(0, "GPU-1", "A100")
@@ -74,7 +74,7 @@ dockers = st.builds(
     st.sampled_from((SILENT, None, GIB)),
 )
 gpus = st.builds(
-    Gpus,
+    made(Gpus),
     st.sampled_from(
         (SILENT, (A100,), (CUT,), (A100, CUT), (replace(A100, compute_mode="Prohibited"),))
     ),
@@ -82,8 +82,9 @@ gpus = st.builds(
     st.builds(Toolkit, st.sampled_from(("", "ctk")), st.sampled_from(("", "/hook"))),
     st.builds(Mps, st.sampled_from(("", "/mps")), st.just("/pipes"), st.booleans()),
 )
+
 machines = st.builds(
-    Facts,
+    made(Facts),
     system=st.builds(
         lambda family, others: replace(DEBIAN, family=family, **others),
         st.sampled_from(type(DEBIAN.family)),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.doctor.finding import Finding, Remedy, RemoveProject, RunProgram, Status, ok
 from orchestrator.doctor.fixing import Mended, perform, remedies

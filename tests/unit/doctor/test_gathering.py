@@ -6,11 +6,11 @@ import gzip
 import os
 import socket
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.doctor.facts import (
     NEWEST,

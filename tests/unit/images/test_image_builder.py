@@ -6,10 +6,11 @@ import json
 import re
 import sys
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.errors import ImageUnavailable
 from orchestrator.images.builder import ImageBuilder

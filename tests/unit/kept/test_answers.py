@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from orchestrator.kept.answers import kept_answers
 from orchestrator.state.observed import NodeStatus, ObservedNode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from orchestrator.report.compare import Comparison, Difference, compare
 from tests.unit.report.runs import LANES, MODEL, OTHER, told

@@ -7,13 +7,13 @@ import json
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 from tensorboardX.proto.event_pb2 import Event
 
 from orchestrator.errors import FolderUnusable, UnusableSetting
@@ -21,6 +21,7 @@ from orchestrator.report.reading import read_report
 from orchestrator.report.tables import csv_files, write_csv
 from orchestrator.report.tensorboard import write_tensorboard
 from orchestrator.report.trace import trace_document, trace_text
+from orchestrator.verify.results import CheckResult
 from tests.unit.report.runs import LANES, MODEL, failed_run, small_run, steps
 
 __all__ = ["failed_run", "small_run"]
@@ -179,7 +180,8 @@ def test_every_table() -> None:
 
 def test_what_is_not_known_is_empty_and_nothing_is_a_formula() -> None:
     unknown = replace(LANES[0], steps=steps(math.nan))
-    evil = tuple(replace(check, why="=cmd|' /C calc'!A0\x1b[2J") for check in MODEL.checks[:1])
+    check, why = MODEL.checks[0], "=cmd|' /C calc'!A0\x1b[2J"
+    evil = (CheckResult(check.name, check.status, why, check.findings),)
     files = csv_files(replace(MODEL, lanes=(unknown,), checks=evil))
     assert files["steps.csv"].splitlines()[1].endswith(",,")
     assert files["checks.csv"].splitlines()[1] == "alive,ok,'=cmd|' /C calc'!A0\\x1b[2J"

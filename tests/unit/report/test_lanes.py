@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from orchestrator.records import record_of
 from orchestrator.report.lanes import Passage, end_mark, mark_of, spans_of

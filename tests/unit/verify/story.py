@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from orchestrator.gpus.demand import GpuDemand, Sharing
 from orchestrator.loglines import LogEnd, LogLine
@@ -113,12 +114,12 @@ class Story:
     def stand(self, node_rank: int, **changes: object) -> None:
         """Node `node_rank` is found otherwise."""
         node = self.nodes[node_rank]
-        self.nodes[node_rank] = replace(node, **changes)  # type: ignore[arg-type]
+        self.nodes[node_rank] = replace(node, **changes)
 
     def beside(self, **changes: object) -> None:
         """The sidecar is found otherwise."""
         assert self.sidecar is not None
-        self.sidecar = replace(self.sidecar, **changes)  # type: ignore[arg-type]
+        self.sidecar = replace(self.sidecar, **changes)
 
     def clients(self, now: int, most: int) -> None:
         """The sidecar's health command tells of so many clients."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.playbook.health import Consistent
 from orchestrator.verify.checks import CheckResult, Finding, check_consistent

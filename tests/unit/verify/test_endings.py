@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.playbook.models import Completed, Loss
 from orchestrator.verify.checks import CheckResult, Finding, Run, check_completed, check_loss

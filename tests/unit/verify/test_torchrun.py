@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.verify.outcome import how_it_ended
 from orchestrator.verify.torchrun import RankEnd, Summary

@@ -6,12 +6,12 @@ itself is held against a real engine in tests/e2e/test_image_defaults.py.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.engines.docker.body import create_body
 from orchestrator.engines.docker.creation import Creation, ProbePlace

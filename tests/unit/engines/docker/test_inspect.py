@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.engines.docker.inspection import (
     image_from_inspect,
@@ -32,6 +32,7 @@ def capture(name: str) -> dict[str, Any]:
 
 IMAGE_ID = capture("image")["Id"]
 NETWORK_ID = capture("network")["Id"]
+ADDRESS = "192.168.48.2"
 
 
 def spec(node_rank: int, *command: str) -> NodeSpec:
@@ -88,12 +89,14 @@ BOTH = replace(SLEEP, network="utest-net,utest-other")
 NODES: dict[str, ObservedNode] = {
     # The engine fills in the network's id when the node starts.
     "created": observed("created", SLEEP, NodeStatus.CREATED, started_at_s=None, network_id=None),
-    "running": observed("running", SLEEP, NodeStatus.RUNNING),
-    "paused": observed("paused", SLEEP, NodeStatus.PAUSED),
+    "running": observed("running", SLEEP, NodeStatus.RUNNING, address=ADDRESS),
+    "paused": observed("paused", SLEEP, NodeStatus.PAUSED, address=ADDRESS),
     "disconnected": observed(
         "disconnected", replace(SLEEP, network=None), NodeStatus.RUNNING, network_id=None
     ),
-    "two-networks": observed("two-networks", BOTH, NodeStatus.RUNNING, network_id=None),
+    "two-networks": observed(
+        "two-networks", BOTH, NodeStatus.RUNNING, network_id=None, address=ADDRESS
+    ),
     "killed": replace(ended("killed", BOTH, 137), network_id=None),
     "exited": ended("exited", spec(1, "sh", "-c", "exit 3"), 3),
     "not-found": ended("not-found", spec(2, "trian"), 127),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.engines.docker.cli import to_error
 from orchestrator.engines.docker.inspection import (
@@ -45,6 +45,7 @@ def test_a_container_is_the_same_node_on_every_engine(engine: str, name: str) ->
         # What the image and the network say of themselves, so that neither is a difference.
         image_id=capture(engine, "image")["Id"],
         network_id=capture(engine, "network")["Id"] if known.network_id else None,
+        address=found["NetworkSettings"]["Networks"]["utest-net"]["IPAddress"],
     )
 
 

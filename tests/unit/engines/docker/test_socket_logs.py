@@ -6,11 +6,11 @@ import errno
 import io
 import threading
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.engines.docker.deadlines import Deadlines
 from orchestrator.engines.docker.endpoint import by_socket

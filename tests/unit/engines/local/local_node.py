@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.state.desired import RunIdentity

@@ -6,10 +6,10 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.engines.local.engine import LocalEngine
 from orchestrator.engines.local.folders import typed_errors
