@@ -8,7 +8,6 @@ prove anything of this one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from msgspec import Struct
 
@@ -27,8 +26,7 @@ WORTH_A_RESTART = frozenset({"alive", "progress"})
 finite or a join that does not add up would only come again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(Struct, frozen=True):
     """One restart: the attempt that failed, and why.
 
     `number` counts from 1, up to `limit`.

@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from orchestrator.asking import ask_once, ask_until_answered
 from orchestrator.beside import sidecar_for

@@ -12,6 +12,7 @@ from orchestrator.choose import EngineName, engine_for, engines_for, state_folde
 from orchestrator.commands.reporting import (
     Judged,
     cause_of,
+    check_entries,
     diagnosis_of,
     join_of,
     report,
@@ -165,7 +166,7 @@ def _result(judged: _Verified, target: _Target, took_s: float) -> VerifyResult:
         run_dir=str(recalled.folder) if recalled else nodes[0].run_dir,
         source="kept" if recalled else "nodes",
         missing=recalled.missing if recalled else (),
-        checks=judgement.results,
+        checks=check_entries(judgement.results),
         join=join_of(judgement),
         cause=cause_of(judgement),
         diagnosis=diagnosis_of(judgement),

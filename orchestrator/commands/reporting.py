@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, convert, field, to_builtins
 from msgspec.structs import replace
 
 from orchestrator.display.console import Console, print_json
@@ -32,13 +32,17 @@ if TYPE_CHECKING:
     from orchestrator.report.junit import Suite
     from orchestrator.report.result import (
         ApplyResult,
+        CheckEntry,
         DiagnosisDocument,
         Performed,
         PlanEntries,
         VerifyResult,
         WayIntoTheGroup,
     )
+    from orchestrator.verify.results import CheckResult
     from orchestrator.watch import Judgement
+
+T = TypeVar("T")
 
 
 class Tally(Struct):
@@ -70,7 +74,7 @@ class Tally(Struct):
 
 def apply_result(outcome: Outcome, engine: Engine, console: Console, tally: Tally) -> ApplyResult:
     """What `apply --json` prints."""
-    from orchestrator.report.result import ApplyResult, RecapCounts, Warned
+    from orchestrator.report.result import ApplyResult, RecapCounts, RestartEntry, Warned
 
     judgement = outcome.judgement
     results = judgement.results if judgement else ()
@@ -81,18 +85,30 @@ def apply_result(outcome: Outcome, engine: Engine, console: Console, tally: Tall
         run_id=outcome.run_id,
         run_dir=outcome.run_dir,
         plan=cast("PlanEntries", plan_document(outcome.plan, engine.traits.name)),
-        warnings=tuple(Warned(**structs.asdict(each)) for each in tally.warnings),
+        warnings=as_told(tally.warnings, tuple[Warned, ...]),
         actions=tuple(map(_performed, tally.performed)),
-        checks=results,
+        checks=check_entries(results),
         join=join_of(judgement),
-        restarts=outcome.restarts,
+        restarts=as_told(outcome.restarts, tuple[RestartEntry, ...]),
         cause=cause_of(judgement),
         diagnosis=diagnosis_of(judgement),
-        recap=RecapCounts(**structs.asdict(counts)),
+        recap=as_told(counts, RecapCounts),
         began_at_s=round(tally.began_at_s, 3),
         took_s=round(outcome.took_s, 3),
         exit_code=int(outcome.exit_code),
     )
+
+
+def as_told(value: object, kind: type[T]) -> T:
+    """A value of ours as the type that its document has for it."""
+    return convert(to_builtins(value), kind)
+
+
+def check_entries(results: Sequence[CheckResult]) -> tuple[CheckEntry, ...]:
+    """The checks, for machines."""
+    from orchestrator.report.result import CheckEntry
+
+    return as_told(results, tuple[CheckEntry, ...])
 
 
 def _performed(event: ActionDone | ActionFailed) -> Performed:
@@ -165,7 +181,7 @@ def _suite_of(result: ApplyResult | VerifyResult, judged: Judged) -> Suite:
         result.project,
         judged.began_at_s,
         result.took_s,
-        result.checks,
+        judged.judgement.results if judged.judgement else (),
         properties,
         result.diagnosis["headline"] if result.diagnosis else "",
         times_s=judged.settled_s,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -26,7 +25,7 @@ _OF_A_LAUNCH = re.compile(
 
 
 def document(value: object) -> Any:
-    """A value as JSON data: structs and dataclasses as objects, every text redacted."""
+    """A value as JSON data: structs as objects, every text redacted."""
     match value:
         case Struct():
             return _fields(_showable(value))
@@ -37,8 +36,6 @@ def document(value: object) -> Any:
             return {str(key): document(item) for key, item in value.items()}
         case list() | tuple() | frozenset():
             return [document(item) for item in value]
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            return {each.name: document(getattr(value, each.name)) for each in fields(value)}
         case _:
             return value
 

@@ -15,10 +15,6 @@ from typing import Any, Literal, NotRequired
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from orchestrator.restarts import Restart
-from orchestrator.verify.results import CheckResult
-from orchestrator.verify.suspects import Evidence
-
 SCHEMA_FILE = "results.schema.json"
 
 
@@ -73,6 +69,39 @@ class Warned:
     mend: str
 
 
+@dataclass(frozen=True, slots=True)
+class FindingEntry:
+    """One rank, or one node where `rank` is null, for which a check does not hold."""
+
+    node_rank: int
+    rank: int | None
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckEntry:
+    """One check, its status, and in one line why."""
+
+    name: str
+    status: Literal["ok", "failed", "skipped", "pending"]
+    why: str
+    findings: tuple[FindingEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RestartEntry:
+    """One restart: the attempt that failed, and why.
+
+    `number` counts from 1, up to `limit`.
+    """
+
+    number: int
+    limit: int
+    cause: str
+    failed_run_id: str
+
+
 class WayIntoTheGroup(TypedDict):
     """When a rank reached each phase, in seconds since its node started; null: not seen."""
 
@@ -89,6 +118,14 @@ class WayIntoTheGroup(TypedDict):
     joined: float | None
 
 
+class EvidenceEntry(TypedDict):
+    """A line of a node's log, or what the engine or the probe says of it, and when."""
+
+    at_s: float
+    node_rank: int
+    text: str
+
+
 class DiagnosisDocument(TypedDict):
     """Why a run failed; see docs/diagnosis.md. `headline` says all of it in a line."""
 
@@ -103,7 +140,7 @@ class DiagnosisDocument(TypedDict):
     mend: str
     at_s: float
     weight: Literal["primary", "likely", "secondary"]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[EvidenceEntry, ...]
     consequences: tuple[str, ...]
 
 
@@ -132,9 +169,9 @@ class ApplyResult:
     plan: PlanEntries
     warnings: tuple[Warned, ...]
     actions: tuple[Performed, ...]
-    checks: tuple[CheckResult, ...]
+    checks: tuple[CheckEntry, ...]
     join: tuple[WayIntoTheGroup, ...]
-    restarts: tuple[Restart, ...]
+    restarts: tuple[RestartEntry, ...]
     cause: str
     diagnosis: DiagnosisDocument | None
     recap: RecapCounts
@@ -156,7 +193,7 @@ class VerifyResult:
     run_dir: str
     source: Literal["nodes", "kept"]
     missing: tuple[str, ...]
-    checks: tuple[CheckResult, ...]
+    checks: tuple[CheckEntry, ...]
     join: tuple[WayIntoTheGroup, ...]
     cause: str
     diagnosis: DiagnosisDocument | None

@@ -6,11 +6,11 @@ verdict, but may quote a line with a secret in it that nobody knows here any mor
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, convert
+from msgspec.structs import replace
 
 from orchestrator.kept.files import VERDICT_FILE
 from orchestrator.recall import read_document

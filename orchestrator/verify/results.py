@@ -5,8 +5,9 @@ Free of the playbook's models, so that status and destroy do not pay for pydanti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Status(StrEnum):
@@ -18,8 +19,7 @@ class Status(StrEnum):
     PENDING = "pending"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One rank, or one node where `rank` is None, for which a check does not hold."""
 
     node_rank: int
@@ -28,8 +28,7 @@ class Finding:
     found: str
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """One check, its status, and in one line why."""
 
     name: str

@@ -8,7 +8,6 @@ is what fits the facts where nobody says more. The earliest of the lowest weight
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from enum import IntEnum
 
 from msgspec import Struct
@@ -24,8 +23,7 @@ class Weight(IntEnum):
     SECONDARY = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """A line of a node's log, or what the engine or the probe says of it, and when."""
 
     at_s: float
