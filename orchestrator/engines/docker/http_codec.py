@@ -38,11 +38,13 @@ def request(method: str, target: str, body: bytes = b"") -> bytes:
 class Answer:
     """One answer, its body decoded as its bytes come, holding a bounded rest.
 
-    `status` is 0 until the head has come; `is_whole` tells that nothing is missing.
+    `status` is 0 until the head has come; `is_whole` tells that nothing is missing. `server` is
+    what answers, as it calls itself in the head; empty where it does not.
     """
 
     def __init__(self) -> None:
         self.status = 0
+        self.server = b""
         self.is_whole = False
         self._rest = b""
         self._is_chunked = False
@@ -72,10 +74,12 @@ class Answer:
         if match is None:
             raise NotHttp(f"a first line that is no status: {status[:80]!r}")
         self._rest, self.status = rest, int(match[1])
+        headers = _headers(lines)
+        self.server = headers.get(b"server", b"")
         if self.status in NO_BODY:
             self.is_whole = True
         else:
-            self._expect_body(_headers(lines))
+            self._expect_body(headers)
         return True
 
     def _expect_body(self, headers: Mapping[bytes, bytes]) -> None:

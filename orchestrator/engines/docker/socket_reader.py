@@ -9,6 +9,7 @@ who reads one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +27,7 @@ from orchestrator.loglines import LogEnd
 from orchestrator.state.observed import ObservedContainer, ObservedNode
 
 GONE = 404
+_DOCKER = re.compile(rb"Docker/([^\s()]{1,64}) \(")
 
 
 class SocketReader:
@@ -62,8 +64,14 @@ class SocketReader:
             return _inspected(wire, f"/images/{quote(tag, safe='/:@')}", errand.doing)
 
     def version(self) -> str:
-        """See `Reader.version`."""
-        return str(self._one("/version", "asking for the engine's version").get("Version", ""))
+        """See `Reader.version`. Docker names it in every answer, and has to start three programs
+        for the one that is about versions.
+        """
+        doing = "asking for the engine's version"
+        with connected(self._errand(doing)) as wire:
+            wire.ask("/_ping")
+        named = _DOCKER.match(wire.server)
+        return named[1].decode() if named else str(self._one("/version", doing).get("Version", ""))
 
     def info(self) -> Json:
         """See `Reader.info`."""

@@ -47,6 +47,7 @@ class Wire:
 
     def __init__(self, client: socket.socket, errand: Errand) -> None:
         self.client = client
+        self.server = b""  # what gave the last answer, as it calls itself
         self._errand = errand
         self._left_s = errand.deadline_s
 
@@ -77,6 +78,7 @@ class Wire:
             given += self.receive(answer)
             if len(given) > BODY_BYTES:
                 raise EngineFailed(f"{self._errand.doing}: docker's answer has no end")
+        self.server = answer.server
         return answer.status, bytes(given)
 
     def send(self, target: str, *, method: str = "GET", body: bytes = b"") -> None:

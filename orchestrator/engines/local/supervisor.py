@@ -21,7 +21,6 @@ node finds in it a path that leads to its log, whatever becomes of its own outpu
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -179,6 +178,8 @@ def _die_with(supervisor: int) -> None:
 
 def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
+        import ctypes  # whoever imports this module for its names has no use for it
+
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 

@@ -77,6 +77,28 @@ def test_an_image_by_its_tag() -> None:
         assert reader.image("other") is None
 
 
+@pytest.mark.parametrize(
+    ("server", "version", "asked"),
+    [
+        ("Docker/20.10.24+dfsg1 (linux)", "20.10.24+dfsg1", ["GET /_ping"]),
+        ("Libpod/5.4.2 (linux)", "5.4.2", ["GET /_ping", "GET /version"]),
+        ("Docker/", "5.4.2", ["GET /_ping", "GET /version"]),
+        ("", "5.4.2", ["GET /_ping", "GET /version"]),
+    ],
+)
+def test_docker_says_its_version_with_every_answer(
+    server: str, version: str, asked: list[str]
+) -> None:
+    ping = raw(head(200, f"Server: {server}", "Content-Length: 2") + b"OK", stay=True)
+    answers: dict[str, Script] = {
+        "GET /_ping": ping,
+        "GET /version": whole({"Version": "5.4.2"}),
+    }
+    with stand_in_engine(answers) as engine:
+        assert SocketReader(engine.path).version() == version
+        assert engine.asked == asked
+
+
 def test_a_refusal_is_typed() -> None:
     refused = whole({"message": "invalid reference format"}, 400)
     with (
