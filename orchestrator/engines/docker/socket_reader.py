@@ -64,9 +64,8 @@ class SocketReader:
             return _inspected(wire, f"/images/{quote(tag, safe='/:@')}", errand.doing)
 
     def version(self) -> str:
-        """See `Reader.version`. Docker names it in every answer, and has to start three programs
-        for the one that is about versions.
-        """
+        """See `Reader.version`."""
+        # Docker names it in every answer, and starts three programs for the one about versions.
         doing = "asking for the engine's version"
         with connected(self._errand(doing)) as wire:
             wire.ask("/_ping")

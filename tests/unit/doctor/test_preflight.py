@@ -61,12 +61,12 @@ def look(machine: Machine, engine: Telling | None = None, **limits: Any) -> list
 def test_a_machine_that_will_do_is_not_asked_twice() -> None:
     engine = Telling()
     assert look(ROOMY, engine, cpus=4.0, memory_bytes=15 * GIB) == []
-    assert look(ROOMY._replace(disk_free_bytes=None, memory_free_bytes=None), engine) == []
+    assert look(replace(ROOMY, disk_free_bytes=None, memory_free_bytes=None), engine) == []
     assert engine.asked == []
 
 
 def test_the_engine_has_the_last_word() -> None:
-    small = ROOMY._replace(cpus=1)
+    small = replace(ROOMY, cpus=1)
     engine = Telling()
     assert look(small, engine, cpus=4.0) == []
     assert len(engine.asked) == 1
@@ -87,7 +87,7 @@ def test_what_may_not_do_is_a_warning() -> None:
 
 
 def test_a_disk_that_was_moved_is_looked_at_where_it_is(tmp_path: Path) -> None:
-    full = ROOMY._replace(disk_free_bytes=0)
+    full = replace(ROOMY, disk_free_bytes=0)
     (finding,) = look(full)
     assert (finding.id, finding.code) == ("disk", ExitCode.OUT_OF_SPACE)
     nowhere = Telling(has=(8, 32 * GIB, str(tmp_path / "nope")))
