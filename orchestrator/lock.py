@@ -49,7 +49,12 @@ def project_lock(folder: Path, engine: str, project: str, *, doing: str) -> Iter
                 fix="wait for it to end, or end it (Ctrl-C there, or `kill` it)",
             ) from exc
         _sign(path, doing)
-        yield
+        try:
+            yield
+        finally:
+            # Its process id may be another's soon; one that is killed leaves it all the same.
+            with suppress(OSError):
+                file.truncate(0)
 
 
 def is_worked_on(folder: Path, engine: str, project: str) -> bool:

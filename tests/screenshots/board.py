@@ -72,6 +72,8 @@ def _screen() -> list[Text]:
     pyte.graphics.TEXT[2] = "+italics"
     orchestrate = Path(sys.executable).with_name("orchestrate")
     env = {name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}}
+    # A project of that name that somebody has is another owner's, and stays as it is.
+    env["ORCHESTRATE_OWNER"] = "screenshots"
     with tempfile.TemporaryDirectory() as folder:
         argv: list[str | Path] = [orchestrate, "apply", "--rerun", "--engine", "docker", PLAYBOOK]
         opened = Terminal(argv, Path(folder), env, SIZE, DEADLINE_S)
@@ -82,7 +84,7 @@ def _screen() -> list[Text]:
             opened.finish()
             opened.close()
             destroy: list[str | Path] = [orchestrate, "destroy", "--engine", "docker", PROJECT]
-            subprocess.run(destroy, check=True, capture_output=True, timeout=120)
+            subprocess.run(destroy, env=env, check=True, capture_output=True, timeout=120)
 
 
 def _is_under_way(lines: list[str]) -> bool:

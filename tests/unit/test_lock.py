@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ExitCode, Locked, OrchestrateError
-from orchestrator.lock import project_lock
+from orchestrator.lock import is_worked_on, project_lock
 
 HOLDER = """
 import sys
@@ -94,6 +94,16 @@ def test_it_is_free_after_the_block_and_after_an_error_in_it(tmp_path: Path) -> 
         raise ZeroDivisionError
     with holding(tmp_path) as holder:
         assert first_line(holder) == "won"
+
+
+def test_whoever_is_done_leaves_no_name_behind(tmp_path: Path) -> None:
+    # Another program may have its process id by the time that somebody looks.
+    with holding(tmp_path) as holder:
+        assert first_line(holder) == "won"
+        assert is_worked_on(tmp_path, "docker", "pair")
+        holder.communicate(timeout=30)
+        assert [file.read_text() for file in tmp_path.iterdir()] == [""]
+        assert not is_worked_on(tmp_path, "docker", "pair")
 
 
 def test_another_project_and_another_engine_have_locks_of_their_own(tmp_path: Path) -> None:
