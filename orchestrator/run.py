@@ -55,6 +55,7 @@ from orchestrator.executor import FAILED_GRACE_S, Execution, execute, stop_gang
 from orchestrator.kept.asked import asked_of
 from orchestrator.kept.keeper import RunKeeper
 from orchestrator.lock import project_lock
+from orchestrator.plans.difference import BUILD_INPUTS
 from orchestrator.plans.drift import remaining_differences
 from orchestrator.plans.plan import BuildImage, Plan, PullImage
 from orchestrator.resolve import probe_orders
@@ -81,6 +82,12 @@ __all__ = [
 
 LATE_CALLS = 9
 """As many calls of a killed run may be under way: a network and eight nodes at once."""
+
+PROJECT_CHANGED = "nothing else may change the project meanwhile; if nothing does, please report it"
+CONTEXT_CHANGED = (
+    "a file of its build context changed while it was built: keep logs and the like out of it,"
+    " or list them in .dockerignore"
+)
 
 
 class Outcome(Struct, frozen=True):
@@ -260,7 +267,7 @@ def _require_arrival(request: Request, desired: DesiredState) -> None:
     more = f", and {len(left) - 1} more fields" if len(left) > 1 else ""
     raise StillDifferent(
         f"{name} differs right after it was applied: {change}{more}",
-        fix="nothing else may change the project meanwhile; if nothing does, please report it",
+        fix=CONTEXT_CHANGED if change.field == BUILD_INPUTS else PROJECT_CHANGED,
     )
 
 

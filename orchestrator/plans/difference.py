@@ -11,6 +11,9 @@ from msgspec.structs import replace
 from orchestrator.redaction import VEIL
 from orchestrator.state.spec import ContainerSpec, spec_fields
 
+BUILD_INPUTS = "build inputs"
+"""The field of an image that was built from other files than are there now."""
+
 
 class FieldChange(Struct, frozen=True):
     """One field that differs. None means: not set; only a variable can be set to nothing.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from orchestrator.plans.difference import FieldChange, field_changes
+from orchestrator.plans.difference import BUILD_INPUTS, FieldChange, field_changes
 from orchestrator.state.desired import DesiredState, NetworkSpec
 from orchestrator.state.observed import (
     NodeStatus,
@@ -167,7 +167,7 @@ def _image_left(
     wanted = desired.image
     if wanted is None or wanted.recipe is None or found is None:
         return ()
-    inputs = FieldChange("build inputs", found.build_inputs, wanted.build_inputs)
+    inputs = FieldChange(BUILD_INPUTS, found.build_inputs, wanted.build_inputs)
     return () if inputs.old == inputs.new else ((f"image {wanted.tag}", inputs),)
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from msgspec.structs import replace
 
 from orchestrator.errors import AddressUnavailable, ImageUnavailable, NameTaken, NotOwner
-from orchestrator.plans.difference import FieldChange
+from orchestrator.plans.difference import BUILD_INPUTS, FieldChange
 from orchestrator.plans.drift import Drift, network_drift, node_drifts, sidecar_drift
 from orchestrator.plans.plan import (
     BuildImage,
@@ -131,7 +131,7 @@ def _plan_image(
         if found is None:
             return BuildImage(wanted, "not there yet")
         if found.build_inputs != wanted.build_inputs:
-            inputs = FieldChange("build inputs", found.build_inputs, wanted.build_inputs)
+            inputs = FieldChange(BUILD_INPUTS, found.build_inputs, wanted.build_inputs)
             return BuildImage(wanted, "its inputs changed", (inputs,))
         return None
     if found is None and wanted.pull == "never":

@@ -34,6 +34,11 @@ SAME_MOMENT_S = 1.0
 MAX_NAMED = 4
 """Ranks that are named one by one where several have met the same."""
 
+MENDS = {
+    "parameters_in_sync": "see that each of them steps a model wrapped in DistributedDataParallel",
+}
+"""What to do where a check fails and its findings do not say it already."""
+
 
 class Diagnosis(Struct, frozen=True):
     """The answer: who, what, why, and how to mend it.
@@ -269,7 +274,7 @@ def _of_check(failed: Sequence[CheckResult], run: Run) -> Diagnosis:
         tuple(rank for rank in also if rank is not None),
         f"fails check {result.name}",
         f"expected {first.expected}; found {first.found}",
-        "",
+        MENDS.get(result.name, ""),
         run.now_s,
         Weight.PRIMARY,
         consequences=tuple(

@@ -24,7 +24,9 @@ AGAINST_WHAT_WAS_GIVEN = frozenset({"world-size", "master-changed"})
 """What a rank says that contradicts the environment its node was given."""
 
 _FRAME = re.compile(r'File "([^"\n]{1,300})", line (\d{1,9}), in ([^\n]{1,100})')
-_LIBRARIES = ("site-packages/", "dist-packages/", "/lib/python", "<frozen")
+_LIBRARIES = ("site-packages/", "dist-packages/", "/lib/python", "<frozen", "/orchestrate_probe/")
+"""In the file of every frame that is not the user's; the probe stands around init_process_group."""
+
 _RANK_PREFIX = re.compile(r"\[rank(\d{1,7})\]:")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
 from orchestrator.errors import StillDifferent
+from orchestrator.run import CONTEXT_CHANGED, PROJECT_CHANGED
+from orchestrator.state.desired import ImageSpec
 from orchestrator.state.spec import NodeSpec
 from tests.unit.fake_engine import FakeEngine, Script
 from tests.unit.workbench import PLAYBOOK, Bench, bench
@@ -21,6 +25,22 @@ class Wilful(FakeEngine):
         super()._start(other, identity)  # type: ignore[arg-type]
 
 
+class Slow(FakeEngine):
+    """An engine under whose hands a file of the build context changes."""
+
+    def build_image(self, image: ImageSpec, on_line: Callable[[str], None]) -> None:
+        super().build_image(replace(image, build_inputs="v1:later"), on_line)
+
+
+def test_a_build_context_that_changes_meanwhile_is_told_as_that(bench: Bench) -> None:
+    (bench.folder / "Dockerfile").write_text("FROM scratch\n")
+    bench.write(PLAYBOOK.replace('{tag: "app:1"}', '{tag: "app:1", build: {context: .}}'))
+    bench.engine = Slow()
+    error = bench.apply_refused(StillDifferent)
+    assert error.what.startswith("image app:1 differs right after it was applied: build inputs: ")
+    assert error.fix == CONTEXT_CHANGED
+
+
 @pytest.mark.parametrize("detach", [False, True])
 def test_what_differs_right_after_an_apply_is_named(bench: Bench, detach: bool) -> None:
     bench.engine = Wilful()
@@ -29,6 +49,7 @@ def test_what_differs_right_after_an_apply_is_named(bench: Bench, detach: bool) 
     assert caught.value.what == (
         "node pair-node-1 differs right after it was applied: workdir: /elsewhere -> /app"
     )
+    assert caught.value.fix == PROJECT_CHANGED
     assert bench.engine.mutations[-1] == "stop_nodes pair-node-0 pair-node-1 grace 1"
 
 

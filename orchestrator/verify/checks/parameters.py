@@ -33,7 +33,10 @@ def _odd_ones(run: Run, step: int) -> tuple[Finding, ...]:
     """The ranks whose checksum after a step is not that of most."""
     sums = {rank: facts.checksums[step] for rank, facts in run.facts.ranks.items()}
     usual, times = Counter(sums.values()).most_common(1)[0]
-    expected = f"checksum {usual} after step {step}, as on {count(times, 'rank')}"
+    others = (
+        count(times, "rank") if times > 1 else f"rank {min(sums, key=lambda r: sums[r] != usual)}"
+    )
+    expected = f"checksum {usual} after step {step}, as on {others}"
     return tuple(
         Finding(run.node_of(rank), rank, expected, own)
         for rank, own in sums.items()

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from orchestrator.playbook.health import ParametersInSync
 from orchestrator.playbook.models import Check, Completed, Joined, Loss, Progress
 from orchestrator.state.observed import NodeStatus
-from orchestrator.verify.checks import evaluate
+from orchestrator.verify.checks import check_parameters_in_sync, evaluate
 from orchestrator.verify.diagnose import Diagnosis, diagnose
 from orchestrator.verify.results import CheckResult, Status
 from orchestrator.verify.suspects import Evidence, Weight
@@ -136,7 +137,11 @@ def test_a_check_that_blames_no_rank_is_the_answer_for_the_run() -> None:
 def test_an_error_is_told_with_the_place_of_the_users_own_code() -> None:
     story = Story()
     story.say(1, 4.2, "[rank1]: ValueError: sample 7 is bad")
-    frames = ("/s/train.py", "/venv/lib/python3.11/site-packages/torch/nn/modules/module.py")
+    frames = (
+        "/s/train.py",
+        "/opt/orchestrate/probe/orchestrate_probe/joining.py",
+        "/venv/lib/python3.11/site-packages/torch/nn/modules/module.py",
+    )
     trace = "\n".join(f'File "{path}", line 12, in step' for path in frames)
     fields = {"event": "rank_failed", "reason": "sample 7 is bad", "error_type": "ValueError"}
     probe(story, 1, 4.3, json.dumps(fields | {"traceback": trace}))
@@ -515,6 +520,21 @@ def test_a_log_full_of_handled_errors_is_not_blamed_for_a_check() -> None:
     found = diagnosed(story, 4.0, (Loss(),))
     assert found.headline == (
         "ranks 0 and 1 each fails check loss: expected a finite loss; found not finite at step 1"
+    )
+
+
+def test_ranks_that_train_apart_are_told_what_keeps_them_together() -> None:
+    story = Story()
+    story.join_all()
+    for rank, checksum in enumerate(("aa", "xx")):
+        story.probe(rank, 2.0, "parameters", step=1, checksum=checksum, num_parameters=1000)
+    run = story.at(3.0)
+    found = diagnose([check_parameters_in_sync(ParametersInSync(), run)], run)
+    assert found is not None
+    assert found.headline == (
+        "rank 1 (pair-node-1) fails check parameters_in_sync: expected checksum aa after step 1,"
+        " as on rank 0; found xx; see that each of them steps a model wrapped in"
+        " DistributedDataParallel"
     )
 
 

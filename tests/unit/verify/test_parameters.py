@@ -47,6 +47,17 @@ def test_the_first_step_at_which_a_rank_has_drifted_is_told() -> None:
     )
 
 
+def test_of_two_ranks_neither_is_the_odd_one_and_the_other_is_named() -> None:
+    story = joined()
+    take(story, 0, s1="aa")
+    take(story, 1, s1="xx")
+    assert in_sync(story) == failed(
+        IN_SYNC,
+        "the ranks hold different parameters after step 1",
+        Finding(1, 1, "checksum aa after step 1, as on rank 0", "xx"),
+    )
+
+
 def too_early(*lasts: tuple[int, str], steps: int = 2) -> CheckResult:
     expected = f"a checksum that all took, of step {steps} or one after it, within 60 s"
     findings = [Finding(rank, rank, expected, last) for rank, last in lasts]
