@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from orchestrator.state.observed import ObservedNode
+from orchestrator.state.spec import NodeSpec
 from orchestrator.verify.checks.run import Run
+from orchestrator.verify.facts import Impostor
 from orchestrator.verify.rank_facts import Phase, RankFacts
 from orchestrator.verify.suspects import Evidence, Suspect, Weight, is_address, is_loopback
 
@@ -36,6 +38,7 @@ def suspects_of_joining(run: Run, others: tuple[Suspect, ...]) -> Iterator[Suspe
         return
     for rank in run.facts.ranks:
         yield from _told_otherwise(run, rank)
+    yield from _starts_ranks(run)
     yield from _in_anothers_place(run)
     yield from _never_came(run, others)
 
@@ -93,11 +96,48 @@ def _changed(run: Run, rank: int, kind: str, told: tuple[str, str, str]) -> Susp
     return Suspect(kind, Weight.PRIMARY, at_s, node_rank, rank, what, why, mend, evidence)
 
 
+def _starts_ranks(run: Run) -> Iterator[Suspect]:
+    """A node that reports for more ranks than it was given: its script is made for one machine."""
+    for spec in run.facts.desired.nodes:
+        if not _has_more_ranks(run, spec):
+            continue
+        yield Suspect(
+            "starts-ranks",
+            Weight.PRIMARY,
+            run.started_at_s,
+            spec.node_rank,
+            spec.ranks[0] if spec.num_ranks == 1 else None,
+            "starts more ranks by itself",
+            "its script spawns them, as for a single machine",
+            "let each process be the one rank that RANK and WORLD_SIZE say;"
+            " ranks.nproc_per_node is for more of them in a node",
+            tuple(
+                Evidence(run.started_at_s, spec.node_rank, str(each))
+                for each in _further_ranks(run, spec)
+            )[:1],
+        )
+
+
+def _has_more_ranks(run: Run, spec: NodeSpec) -> bool:
+    """True for a node whose own ranks called init_process_group, and others in it too."""
+    called = all(run.facts.ranks[rank].rendezvous is not None for rank in spec.ranks)
+    return called and bool(_further_ranks(run, spec))
+
+
+def _further_ranks(run: Run, spec: NodeSpec) -> tuple[Impostor, ...]:
+    """What a node reported for ranks that it was not given."""
+    own = (None, *spec.ranks)
+    impostors = run.facts.nodes[spec.node_rank].impostors
+    return tuple(each for each in impostors if each.rank not in own)
+
+
 def _in_anothers_place(run: Run) -> Iterator[Suspect]:
-    """A node that reports for a rank that another node was given."""
+    """A node that reports for a rank that another node was given, in place of its own."""
     for rank in run.facts.ranks:
         for node_rank in run.facts.claimants(rank):
             spec = run.facts.desired.nodes[node_rank]
+            if _has_more_ranks(run, spec):
+                continue
             own = str(spec.ranks[0]) if spec.num_ranks == 1 else f"{spec.ranks[0]} and on"
             impostors = run.facts.nodes[node_rank].impostors
             evidence = tuple(

@@ -412,6 +412,35 @@ def test_a_rank_in_anothers_place() -> None:
     )
 
 
+def test_nodes_whose_script_spawns_ranks_as_for_a_single_machine() -> None:
+    story = given_ports(Story())
+    here = {"event": "rendezvous_started", "world_size": 2, "master_addr": "127.0.0.1"}
+    for node in (0, 1):
+        for rank in (0, 1):
+            probe(story, rank, 2.0, json.dumps(here), node=node)
+    found = diagnosed(story)
+    assert found.headline == (
+        "ranks 0 and 1 each starts more ranks by itself: its script spawns them, as for a single"
+        " machine; let each process be the one rank that RANK and WORLD_SIZE say;"
+        " ranks.nproc_per_node is for more of them in a node"
+    )
+    assert [line.text for line in found.evidence] == [
+        "rendezvous_started of rank 1, which is not this node's",
+        "rendezvous_started of rank 0, which is not this node's",
+    ]
+
+
+def test_a_single_node_whose_script_spawns_ranks_although_it_is_one() -> None:
+    story = given_ports(Story(1))
+    for rank in (0, 1):
+        probe(story, rank, 2.0, '{"event": "rendezvous_started", "world_size": 2}', node=0)
+    found = diagnosed(story)
+    assert (found.cause, found.brief) == (
+        "starts-ranks",
+        "rank 0 (pair-node-0) starts more ranks by itself",
+    )
+
+
 def test_a_rank_that_never_calls_init_and_one_that_waits_for_it() -> None:
     story = given_ports(Story())
     for rank in (0, 1):
