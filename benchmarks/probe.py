@@ -2,10 +2,12 @@
 
     python -m benchmarks.probe --out docs/probe.md
 
-One process trains, with the probe in it, which it puts aside for every other turn of some
+One process trains, with the probe in it, which it puts aside for two of three turns of some
 steps. Two processes would not do: the same program differs by several percent from one start
-to the next. Each turn is compared with the one next to it, so that what else the machine
-does falls on both. The section of the page between two marks is replaced.
+to the next. Each turn is compared with those next to it, so that what else the machine does
+falls on all. That the two without the probe are alike is the control: what they differ by is
+what this machine differs by from itself. The section of the page between two marks is
+replaced. Takes five minutes.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import cycle, islice, permutations
 from pathlib import Path
-from statistics import median, quantiles
 
 from benchmarks.machine import cpu_model
+from benchmarks.meanwhile import Meanwhile
+from benchmarks.probe_cost import Measured, Record, Size, Turns, replaced, section
 from orchestrator import identity
 from orchestrator.probe.site.orchestrate_probe.channel import Channel
 from orchestrator.probe.site.orchestrate_probe.reporting import Reporter
@@ -32,53 +35,45 @@ from orchestrator.probe.site.orchestrate_probe.steps import Steps
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "orchestrator" / "probe" / "site"
 SCRIPT = ROOT / "benchmarks" / "scripts" / "steps.py"
-BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 WARM_UP_STEPS = 20
 NUM_CALLS = 100_000
+TELLING_STEPS = 15_000
 
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """A model of two square layers: how wide, how many rows a step, how many steps a turn."""
-
-    width: int
-    batch: int
-    steps: int
-
-
-# Turns of about a second: the thread and the timer of the probe do their work twice in each.
-SIZES = (Size(256, 64, 400), Size(512, 128, 60), Size(1024, 256, 20))
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of each: seconds of the wall clock and of the processor, without and with."""
-
-    wall_s: tuple[float, float]
-    processor_s: tuple[float, float]
+# Turns of a third of a second. Each one with the probe begins with a record and with a start
+# of its thread and timer: it has more of them than a third of a second of a long run.
+SIZES = (Size(256, 64, 400), Size(512, 128, 60), Size(1024, 256, 8))
+ORDERS = tuple(permutations(("probed", "without", "again")))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "probe.md")
-    parser.add_argument("--turns", type=int, default=40)
+    parser.add_argument("--turns", type=int, default=100, help="of each kind and size")
     options = parser.parse_args(argv)
-    rows = [row(size, measured(size, options.turns)) for size in SIZES]
-    page = options.out.read_text(encoding="utf-8")
-    options.out.write_text(replaced(page, section(rows, options.turns)), encoding="utf-8")
+    meanwhile = Meanwhile()
+    turns = [(size, measure(size, options.turns)) for size in SIZES]
+    record = record_cost(SIZES[0])
+    others = meanwhile.cores_of_others()
+    text = section(when_and_where(), Measured(turns, record, hook_s(), others))
+    options.out.write_text(replaced(options.out.read_text("utf-8"), text), encoding="utf-8")
 
 
-def measured(size: Size, num_turns: int) -> list[Turn]:
-    """Let it take turns; every other time the one with the probe begins."""
+def measure(size: Size, num_turns: int) -> list[Turns]:
+    """Let it take turns, in each order as often as in any other."""
     with training(size) as process:
-        take_turn(process, "with", WARM_UP_STEPS)
-        turns = []
-        for number in range(num_turns):
-            modes = ("without", "with") if number % 2 == 0 else ("with", "without")
-            took = {mode: take_turn(process, mode, size.steps) for mode in modes}
-            turns.append(Turn(*zip(took["without"], took["with"], strict=True)))
-        return turns
+        ask(process, "probed", WARM_UP_STEPS)
+        return [
+            Turns(**{mode: ask(process, mode, size.steps) for mode in order})
+            for order in islice(cycle(ORDERS), num_turns)
+        ]
+
+
+def record_cost(size: Size) -> Record:
+    """What a record costs the steps around it."""
+    with training(size) as process:
+        ask(process, "probed", WARM_UP_STEPS)
+        return Record(size, *ask(process, "telling", TELLING_STEPS))
 
 
 @contextmanager
@@ -113,14 +108,20 @@ def _drain(pipe: int) -> None:
     os.close(pipe)
 
 
-def take_turn(process: subprocess.Popen[str], mode: str, steps: int) -> tuple[float, float]:
-    """Have so many steps done: seconds by the wall clock, and of the processor."""
+def ask(process: subprocess.Popen[str], mode: str, steps: int) -> list[float]:
+    """Have so many steps done; returns what it has to say of them."""
     if process.stdin is None or process.stdout is None:
         raise ValueError("the process has no pipes")
     process.stdin.write(f"{mode} {steps}\n")
     process.stdin.flush()
-    wall_s, processor_s = process.stdout.readline().split()
-    return float(wall_s), float(processor_s)
+    return [float(each) for each in process.stdout.readline().split()]
+
+
+def when_and_where() -> str:
+    """The day, and what tells this machine from others."""
+    machine = f"{os.cpu_count()} cores, {cpu_model()}, Linux {platform.release()}"
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    return f"{today} ({machine}, Python {platform.python_version()})"
 
 
 def hook_s() -> float:
@@ -131,53 +132,6 @@ def hook_s() -> float:
     for _ in range(NUM_CALLS):
         steps.stepped(optimizer, (), {})
     return (time.process_time() - began_s) / NUM_CALLS
-
-
-def row(size: Size, turns: Sequence[Turn]) -> str:
-    """One line of the table."""
-    step_ms = 1000 * median(turn.wall_s[0] for turn in turns) / size.steps
-    wall = _percent([turn.wall_s[1] / turn.wall_s[0] for turn in turns])
-    processor = _percent([turn.processor_s[1] / turn.processor_s[0] for turn in turns])
-    return f"| {size.width} wide, {size.batch} rows | {step_ms:.2f} | {wall} | {processor} |"
-
-
-def _percent(ratios: Sequence[float]) -> str:
-    low, _, high = quantiles(ratios, n=4)
-    middle = median(ratios)
-    return " ".join(
-        (f"{100 * (middle - 1):+.2f} %", f"({100 * (low - 1):+.2f} to {100 * (high - 1):+.2f})")
-    )
-
-
-def section(rows: Sequence[str], num_turns: int) -> str:
-    """The text between the marks."""
-    machine = f"{os.cpu_count()} cores, {cpu_model()}, Linux {platform.release()}"
-    today = time.strftime("%Y-%m-%d", time.gmtime())
-    return "\n".join(
-        (
-            f"Written by `python -m benchmarks.probe` on {today}"
-            f" ({machine}, Python {platform.python_version()}; load"
-            f" {os.getloadavg()[0]:.1f} at the end). One process trains, {num_turns} turns of some"
-            " steps with the probe and as many without, where its hook, thread and timer are put"
-            " aside. A change is the median of the quotients of neighbouring turns, with the middle"
-            " half of them in brackets; processor time is that of all threads, the probe's"
-            " included.",
-            "",
-            "| model | step without, ms | change of the step time | change of processor time |",
-            "| --- | --- | --- | --- |",
-            *rows,
-            "",
-            f"One call of the hook, in a loop of nothing else, takes {1e6 * hook_s():.1f} µs.",
-            "",
-        )
-    )
-
-
-def replaced(page: str, text: str) -> str:
-    """The page with another section between its marks."""
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    return before + BEGIN + text + END + after
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Trains a small model with the probe around it, which it can put aside for some steps.
 
-Each line of standard input says `with N` or `without N`; the answer is how long N steps took.
+Each line of standard input says `probed N`, `without N` or `again N`, which is without as well;
+the answer is how long N steps took. To `telling N` it is what a step that sends a record takes,
+with the one after it, more than two others.
 """
 
 import sys
 import time
+from statistics import median
 
 import torch
 from orchestrate_probe import reporting  # type: ignore[import-not-found]
@@ -17,7 +20,8 @@ width, batch = int(sys.argv[1]), int(sys.argv[2])
 model = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 optimizer = torch.optim.AdamW(model.parameters())
 inputs = torch.randn(batch, width)
-watch = reporting._reporter.watch.__self__
+reporter = reporting._reporter
+watch = reporter.watch.__self__
 hooks = dict(optimizers._global_optimizer_post_hooks)
 
 
@@ -33,13 +37,35 @@ def put_back() -> None:
     watch._start()
 
 
-for line in sys.stdin:
-    mode, steps = line.split()
-    (put_back if mode == "with" else put_aside)()
+def step() -> None:
+    """One step of training."""
+    optimizer.zero_grad()
+    model(inputs).square().mean().backward()
+    optimizer.step()
+
+
+def take_turn(num_steps: int) -> str:
+    """Seconds by the wall clock, and of the processor: what the probe's thread does is in it."""
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    for _ in range(int(steps)):
-        optimizer.zero_grad()
-        model(inputs).square().mean().backward()
-        optimizer.step()
-    # All threads of the process: what the probe's does beside the step is in it.
-    print(time.perf_counter() - began_s, time.process_time() - began_cpu_s, flush=True)
+    for _ in range(num_steps):
+        step()
+    return f"{time.perf_counter() - began_s} {time.process_time() - began_cpu_s}"
+
+
+def tell(num_steps: int) -> str:
+    """Seconds of the processor that a record takes from the thread that trains."""
+    times_s, told = [], []
+    for number in range(num_steps):
+        known, began_s = reporter.num_steps, time.thread_time()
+        step()
+        times_s.append(time.thread_time() - began_s)
+        if reporter.num_steps > known:
+            told.append(number)
+    usual_s = median(times_s)
+    return str(median(times_s[at] + times_s[at + 1] - 2 * usual_s for at in told[1:-1]))
+
+
+for line in sys.stdin:
+    mode, num_steps = line.split()
+    (put_aside if mode in ("without", "again") else put_back)()
+    print((tell if mode == "telling" else take_turn)(int(num_steps)), flush=True)

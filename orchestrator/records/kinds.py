@@ -19,8 +19,10 @@ Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Text = Annotated[str, Field(max_length=4096)]
 ShortText = Annotated[str, Field(max_length=256)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 # Not strict themselves: a JSON array is the one way to write a tuple. What they hold is.
 Texts = Annotated[tuple[ShortText, ...], Field(max_length=64, strict=False)]
+Microseconds = Annotated[tuple[Count, ...], Field(max_length=1000, strict=False)]
 Durations = Annotated[tuple[Seconds, ...], Field(max_length=1000, strict=False)]
 
 
@@ -81,11 +83,14 @@ class GpuUsed(_RankEvent):
 class Step(_RankEvent):
     """A rank has done optimizer step `step`, counted from 1. The loss is a mean over all ranks.
 
-    `times_s` are the durations of the steps since the last such record, the last one that of
-    `step` itself, where a writer sums several up in one record. `busy_s` goes with it, entry for
-    entry: how much of each the thread that stepped was at work or wanted to be, on a processor
-    or in line for one. The rest it waited, for its peers above all: steps of a group take
-    equally long on all ranks, and only this tells who made them long.
+    `times_us` are the durations of the steps since the last such record, in microseconds, the
+    last one that of `step` itself, where a writer sums several up in one record. `busy_share`
+    says how much of that time the thread that stepped was at work or wanted to be, on a
+    processor or in line for one. The rest it waited, for its peers above all: steps of a group
+    take equally long on all ranks, and only this tells who made them long.
+
+    `times_s` and `busy_s`, in seconds and entry for entry, are what runs have of it that were
+    kept by earlier versions.
     """
 
     event: Literal["step"]
@@ -93,8 +98,23 @@ class Step(_RankEvent):
     loss: float | None = None
     tokens_per_s: float | None = None
     step_time_s: float | None = None
+    times_us: Microseconds = ()
+    busy_share: Share | None = None
     times_s: Durations = ()
     busy_s: Durations = ()
+
+    @property
+    def took_s(self) -> tuple[float, ...]:
+        """How long each of the latest steps took."""
+        return tuple(each / 1e6 for each in self.times_us) or self.times_s
+
+    @property
+    def worked_s(self) -> tuple[float, ...]:
+        """How much of each the rank was at work; empty where the writer could not tell."""
+        took_s = self.took_s
+        if self.busy_share is not None:
+            return tuple(each * self.busy_share for each in took_s)
+        return self.busy_s if len(self.busy_s) == len(took_s) else ()
 
 
 class CheckpointSaved(_RankEvent):

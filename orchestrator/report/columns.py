@@ -56,13 +56,13 @@ class StepColumns:
 
     def _add_measured(self, at_s: float, step: Step) -> None:
         """A record sums up several steps; they ended one after the other, the last one now."""
-        if not step.times_s:
+        durations_s, busy_s = step.took_s, step.worked_s
+        if not durations_s:
             _append(self._of_probe, step.step, at_s, math.nan, math.nan)
-        busy_s = step.busy_s if len(step.busy_s) == len(step.times_s) else ()
-        left_s = math.fsum(step.times_s)
-        for index, took_s in enumerate(step.times_s):
+        left_s = math.fsum(durations_s)
+        for index, took_s in enumerate(durations_s):
             left_s -= took_s
-            number = step.step - len(step.times_s) + 1 + index
+            number = step.step - len(durations_s) + 1 + index
             busy = busy_s[index] if busy_s else math.nan
             _append(self._of_probe, number, at_s - max(left_s, 0.0), took_s, busy)
 

@@ -258,9 +258,8 @@ class RankFacts(Struct):
             self._probe_times = True
             self.step_times_s = Series()
         if record.source == "probe":
-            self.step_times_s.extend(record.times_s)
-            if len(record.busy_s) == len(record.times_s):
-                self.busy_s.extend(record.busy_s)
+            self.step_times_s.extend(record.took_s)
+            self.busy_s.extend(record.worked_s)
         elif not self._probe_times and _is_positive(record.step_time_s):
             self.step_times_s.extend([record.step_time_s or 0.0])
         if _is_positive(record.tokens_per_s):

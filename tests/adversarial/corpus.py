@@ -46,7 +46,8 @@ STEP: Fields = {
     "at_s": 1001.5,
     "pid": 7,
     "source": "probe",
-    "times_s": [0.25],
+    "times_us": [250000],
+    "busy_share": 0.5,
 }
 NEEDED = {
     "process_group_joined": (

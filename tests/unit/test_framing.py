@@ -170,7 +170,7 @@ def test_stacks_are_shown_thread_by_thread() -> None:
 
 
 def test_what_the_probe_lists_by_the_dozen_is_counted() -> None:
-    many = b'\x1e{"event": "step", "source": "probe", "step": 9, "times_s": [%s], "busy_s": [0.5]}'
-    assert shown(many % b", ".join([b"0.25"] * 9), records=True) == [
-        "rank 1 | step step=9 times_s=(9) busy_s=[0.5]"
+    many = b'\x1e{"event": "step", "source": "probe", "step": 9, "times_us": [%s], "few": [0.5]}'
+    assert shown(many % b", ".join([b"25"] * 9), records=True) == [
+        "rank 1 | step step=9 times_us=(9) few=[0.5]"
     ]

@@ -76,6 +76,10 @@ EXACT: dict[str, tuple[bytes, Record]] = {
         b'{"event": "step", "rank": 0, "step": 3, "loss": null}',
         Step(event="step", rank=0, step=3),
     ),
+    "step, as the probe sums up several": (
+        b'{"event": "step", "rank": 0, "step": 3, "times_us": [5, 0], "busy_share": 1}',
+        Step(event="step", rank=0, step=3, times_us=(5, 0), busy_share=1.0),
+    ),
     "step, loss beyond all floats": (
         b'{"event": "step", "rank": 0, "step": 3, "loss": 1e999}',
         Step(event="step", rank=0, step=3, loss=math.inf),
@@ -95,6 +99,20 @@ EXACT: dict[str, tuple[bytes, Record]] = {
 def test_a_record_is_read(name: str) -> None:
     text, record = EXACT[name]
     assert parse_record(text) == record
+
+
+def test_durations_and_work_are_read_in_either_form() -> None:
+    def read(fields: bytes) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        record = parse_record(b'{"event": "step", "rank": 0, "step": 3, %s}' % fields)
+        assert isinstance(record, Step)
+        return record.took_s, record.worked_s
+
+    assert read(b'"times_us": [500000, 1000000], "busy_share": 0.5') == ((0.5, 1.0), (0.25, 0.5))
+    assert read(b'"times_us": [500000], "busy_share": null') == ((0.5,), ())
+    assert read(b'"times_us": [], "busy_share": 0.5') == ((), ())
+    # Runs that were kept before there were those.
+    assert read(b'"times_s": [0.5, 1.0], "busy_s": [0.125, 0.5]') == ((0.5, 1.0), (0.125, 0.5))
+    assert read(b'"times_s": [0.5, 1.0], "busy_s": [0.125]') == ((0.5, 1.0), ())
 
 
 NOT_RECORDS: dict[str, bytes] = {
@@ -137,6 +155,16 @@ NOT_RECORDS: dict[str, bytes] = {
     "step is negative": b'{"event": "step", "rank": 0, "step": -1}',
     "step is true": b'{"event": "step", "rank": 0, "step": true}',
     "step beyond 64 bits": b'{"event": "step", "rank": 0, "step": 9223372036854775808}',
+    "a duration is negative": b'{"event": "step", "rank": 0, "step": 1, "times_us": [-1]}',
+    "a duration is no whole number": b'{"event": "step", "rank": 0, "step": 1, "times_us": [1.5]}',
+    "a duration is true": b'{"event": "step", "rank": 0, "step": 1, "times_us": [true]}',
+    "a duration beyond 64 bits": (
+        b'{"event": "step", "rank": 0, "step": 1, "times_us": [9223372036854775808]}'
+    ),
+    "too many durations": b'{"event": "step", "rank": 0, "step": 1, "times_us": [%s]}'
+    % b",".join([b"1"] * 1001),
+    "more than all the work": b'{"event": "step", "rank": 0, "step": 1, "busy_share": 1.001}',
+    "less than no work": b'{"event": "step", "rank": 0, "step": 1, "busy_share": -0.1}',
     "loss is text": b'{"event": "step", "rank": 0, "step": 1, "loss": "0.1"}',
     "loss is true": b'{"event": "step", "rank": 0, "step": 1, "loss": true}',
     "loss is NaN": b'{"event": "step", "rank": 0, "step": 1, "loss": NaN}',

@@ -140,4 +140,6 @@ def test_json_is_what_the_standard_library_makes_of_it_on_one_line() -> None:
         "b": {"c": (1e300,)},
     }
     assert to_json(value) == json.dumps(value, separators=(",", ":"))
+    numbers = [[7, -7, 2**70], [7, True], [7, 0.5], (7,), []]
+    assert to_json(numbers) == json.dumps(numbers, separators=(",", ":"))
     assert to_json([float("nan"), float("inf"), -float("inf"), "\udcff"]) == '[null,null,null,"?"]'

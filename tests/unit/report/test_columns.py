@@ -38,6 +38,12 @@ def test_a_record_of_several_steps_is_laid_out_back_from_its_time() -> None:
     ]  # fmt: skip
 
 
+def test_work_that_is_told_as_a_share_is_laid_out_likewise() -> None:
+    folded = StepColumns(zero_s=100.0)
+    folded.add(103.0, step(4, source="probe", times_us=(500_000, 1_000_000), busy_share=0.25))
+    assert rows(folded.steps) == [(3, 2.0, 0.5, 0.125), (4, 3.0, 1.0, 0.25)]
+
+
 def test_what_the_probe_measured_comes_first_and_the_script_fills_in_its_first_step() -> None:
     folded = StepColumns(zero_s=0.0)
     folded.add(1.0, step(1, source="probe"))

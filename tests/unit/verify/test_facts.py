@@ -152,6 +152,17 @@ def test_records_of_the_probe_are_folded_and_are_no_last_words() -> None:
     assert list(story.facts.nodes[0].tail) == ["loading", "done"]
 
 
+def test_steps_that_were_summed_up_are_taken_in_one_by_one() -> None:
+    story = Story(1)
+    story.probe(0, 2.0, "step", step=1, times_us=[])
+    story.probe(0, 2.5, "step", step=3, times_us=[250_000, 125_000], busy_share=0.5)
+    story.probe(0, 3.0, "step", step=4, times_us=[500_000], busy_share=0.25)
+    facts = story.facts.ranks[0]
+    assert list(facts.step_times_s.latest) == [0.25, 0.125, 0.5]
+    assert list(facts.busy_s.latest) == [0.125, 0.0625, 0.125]
+    assert (facts.last_step, facts.last_step_at_s) == (4, START_S + 3.0)
+
+
 def test_a_record_that_ends_a_log_just_where_it_is_cut_counts() -> None:
     story = Story(1)
     record = f'\x1e{{"event": "torch_imported", "rank": 0, "run_id": "{RUN_ID}"}}'.encode()

@@ -28,6 +28,8 @@ def to_json(value: Any) -> str:
     if isinstance(value, dict):
         return f"{{{','.join(f'{_text(key)}:{to_json(each)}' for key, each in value.items())}}}"
     if isinstance(value, (list, tuple)):
+        if set(map(type, value)) == {int}:
+            return repr([*value]).replace(" ", "")  # many times as fast, for durations
         return f"[{','.join(to_json(each) for each in value)}]"
     return _plain(value)
 

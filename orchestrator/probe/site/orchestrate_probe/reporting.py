@@ -39,6 +39,7 @@ class Reporter:
         joined_s: when the process group was there, by the same clock.
         gpu: what it was last said to use.
         flush: counts and sends the steps that are held back.
+        look: is to be called now and then with the time, for steps that no other one follows.
         watch: begins to look out for stalls; may be called more than once.
         on_threading: is to be told of the module once it is loaded.
         on_next: is called once, with the next record.
@@ -57,6 +58,7 @@ class Reporter:
         self.joined_s = 0.0
         self.gpu: str | None = None
         self.flush: Callable[[float], None] | None = None
+        self.look: Callable[[float], None] = _ignore
         self.watch: Callable[[], None] | None = None
         self.on_threading: Callable[[ModuleType], None] | None = None
         self.on_next: Callable[[], None] | None = None
@@ -131,6 +133,10 @@ def begin() -> Reporter | None:
         _reporter = Reporter(run_id, Channel(os.environ.get(ENV_CHANNEL, "")))
         os.register_at_fork(after_in_child=_reporter.become_child)
     return _reporter
+
+
+def _ignore(_now_s: float) -> None:
+    """What there is to do about steps before there are optimizers."""
 
 
 def report_fault(where: str, error: BaseException) -> None:

@@ -1,7 +1,7 @@
 """stacks: sees from a thread that no step or no join came for too long, and says where it hangs.
 
 It speaks a moment before the check's own deadline, once for each stall, so that the answer
-is there when the check fails; and it sends what steps were counted but not yet reported.
+is there when the check fails; and it sends steps that are due but that no further one sends.
 The thread is never there while the script forks: it stops before and starts again after,
 so that a child has none of its locks to trip over. From Python 3.12 on `os.fork` looks for
 threads as the last thing it does, and warns of each: there it starts a little later.
@@ -42,7 +42,7 @@ class Watch:
         self._reporter = reporter
         self._timer = timer
         self._join_s = _seconds(environ.get(ENV_JOIN_S, ""))
-        self._hang_s = _seconds(environ.get(ENV_HANG_S, ""))
+        self._hang_s = hang_limit_s(environ)
         self._started_s = time.perf_counter() - _node_age_s(environ)
         self._said_for = -1.0  # the progress after which the latest stall was reported
         self._wake = allocate_lock()
@@ -107,8 +107,8 @@ class Watch:
     def _watch(self, wake: LockType) -> None:
         nap_s = 0.0
         while not wake.acquire(timeout=nap_s):
-            self._reporter.catch_up()
             now_s = time.perf_counter()
+            self._reporter.look(now_s)
             since_s, deadline_s = self._deadline()
             if now_s >= deadline_s:
                 self._report(since_s, now_s)
@@ -132,6 +132,7 @@ class Watch:
         if stacks.is_launcher(main):
             return
         call, threads = stacks.of_threads(main, get_ident())
+        self._reporter.catch_up()
         self._reporter.send(
             "stacks",
             waited_s=round(now_s - since_s, 3),
@@ -154,6 +155,11 @@ class Watch:
         if not now_s + limit_s / 2 < self._timer_due_s <= due_s:
             self._timer_due_s = due_s
             self._timer.push(due_s - now_s)
+
+
+def hang_limit_s(environ: Mapping[str, str]) -> float:
+    """How long a rank may be without a step, as far as this process was told; 0 for no limit."""
+    return _seconds(environ.get(ENV_HANG_S, ""))
 
 
 def _margin_s(limit_s: float) -> float:

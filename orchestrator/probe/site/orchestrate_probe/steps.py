@@ -12,8 +12,10 @@ from _thread import allocate_lock, get_ident
 from time import clock_gettime, perf_counter, pthread_getcpuclockid
 
 from . import gpu, parameters
+from .cadence import pause_s
 from .channel import moved_up
 from .guarding import guarded
+from .stalls import hang_limit_s
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,10 +25,7 @@ if TYPE_CHECKING:
     from .reporting import Reporter
 
 ENV_CHECKSUM = "ORCHESTRATE_PROBE_CHECKSUM"
-EVERY_S = 0.1
-"""Records come no faster than this; what is between is summed up."""
-
-MAX_BATCH = 50
+MAX_BATCH = 250
 """Of the steps of one record, so many of the latest have their duration told."""
 MAX_OPTIMIZERS = 100_000
 
@@ -36,7 +35,8 @@ def hook(optimizer: ModuleType, reporter: Reporter) -> None:
     register = getattr(optimizer, "register_optimizer_step_post_hook", None)  # from torch 2.1 on
     if register is None:
         raise RuntimeError("this torch has no hook for all optimizers: steps are not seen")
-    register(Steps(reporter, sums_up=os.environ.get(ENV_CHECKSUM) == "1").stepped)
+    sums_up = os.environ.get(ENV_CHECKSUM) == "1"
+    register(Steps(reporter, hang_s=hang_limit_s(os.environ), sums_up=sums_up).stepped)
 
 
 class Steps:
@@ -46,11 +46,13 @@ class Steps:
     own operations are whole, so the two need no lock between them.
     """
 
-    def __init__(self, reporter: Reporter, *, sums_up: bool = False) -> None:
+    def __init__(self, reporter: Reporter, *, hang_s: float = 0.0, sums_up: bool = False) -> None:
         self._reporter = reporter
+        self._hang_s = hang_s
         self._sums_up = sums_up
         self._reset()
         reporter.flush = self.flush
+        reporter.look = self.look
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
@@ -58,6 +60,7 @@ class Steps:
         self._seen: set[int] = set()
         self._stamps: list[float] = []  # when steps were counted that are not reported yet
         self._due_s = 0.0  # from when on a step is reported at once
+        self._first_s = 0.0  # the first step
         self._last_s = 0.0  # the latest step that was reported
         self._work = Work()
         self._lock = allocate_lock()
@@ -88,7 +91,6 @@ class Steps:
         self._work.follow()
         if now_s >= self._due_s:
             self.flush(0.0)
-            self._due_s = now_s + EVERY_S
             if self._asks_gpu:
                 self._tell_gpu()
         if self._sums_up:
@@ -116,8 +118,15 @@ class Steps:
             fields = {"checksum": checksum, "num_parameters": num_parameters}
             reporter.send("parameters", step=step, **fields)
 
+    def look(self, now_s: float) -> None:
+        """What the watch's thread does: report steps that no further one comes to report."""
+        for latest_s in self._stamps[-1:]:
+            self._reporter.progressed_s = latest_s
+            if now_s >= self._due_s:
+                self.flush(0.0)
+
     def flush(self, wait_s: float) -> None:
-        """Report what was counted since the last time. The watch's thread does so as well.
+        """Report what was counted since the last time, due or not.
 
         Whoever finds the other one at it leaves it to that, or waits for it so long.
         """
@@ -130,20 +139,27 @@ class Steps:
     def _report(self) -> None:
         stamps = self._stamps[:]
         del self._stamps[: len(stamps)]
-        before_s, self._last_s = self._last_s, stamps[-1]
+        latest_s, before_s, self._last_s = stamps[-1], self._last_s, stamps[-1]
+        self._first_s = self._first_s or stamps[0]
+        self._due_s = latest_s + pause_s(latest_s - self._first_s, self._hang_s)
         reporter = self._reporter
         reporter.num_steps += len(stamps)
-        reporter.progressed_s = stamps[-1]
-        share = self._work.since_last() / max(stamps[-1] - before_s, 1e-9)
-        ends = [before_s, *stamps] if before_s else stamps  # how long the first took is not known
-        times_s = [end - begin for begin, end in zip(ends, ends[1:])][-MAX_BATCH:]
-        if reporter.rank is not None:
-            reporter.send(
-                "step",
-                step=reporter.num_steps,
-                times_s=[round(each, 6) for each in times_s],
-                busy_s=[round(each * min(share, 1.0), 6) for each in times_s],
-            )
+        reporter.progressed_s = latest_s
+        worked_s = self._work.since_last()
+        if reporter.rank is None:
+            return
+        if before_s:
+            share = min(worked_s / max(latest_s - before_s, 1e-9), 1.0)
+            times_us = _durations_us([before_s, *stamps])
+            fields = {"times_us": times_us, "busy_share": round(share, 4)}
+        else:  # when the first step began is not known
+            fields = {"times_us": _durations_us(stamps)}
+        reporter.send("step", step=reporter.num_steps, **fields)
+
+
+def _durations_us(ends: list[float]) -> list[int]:
+    latest = ends[-MAX_BATCH - 1 :]
+    return [int((end - begin) * 1e6 + 0.5) for begin, end in zip(latest, latest[1:])]
 
 
 class Work:

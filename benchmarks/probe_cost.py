@@ -1,0 +1,149 @@
+"""Turns with the probe and without in, a section of docs/probe.md out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.document import table
+from benchmarks.interval import Interval, median_interval
+
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+BOUND_PERCENT = 1.0
+QUIET_CORES = 0.25
+"""More than that, used by others, is seen in the times."""
+
+HEADINGS = (
+    "model",
+    "step without, ms",
+    "change of the step time",
+    "below 1 %",
+    "change of processor time",
+    "control: without, twice",
+)
+TEXT = """\
+Written by `python -m benchmarks.probe` on {when_and_where}. {quiet}
+
+One process trains, in turns of a third of a second: {num_turns} with the probe, and twice as many
+without, where its hook, thread and timer are put aside. A round is three turns, in each order
+equally often. A change is the median over the rounds, of the turn with the probe against the mean
+of the two without; in brackets where that median lies with a confidence of 95 %, by the order of
+the values alone. That a step changes by less than 1 % is shown where all of that is below 1 %.
+Processor time is that of all threads, the probe's included. The control is one turn without the
+probe against the other: this machine against itself.
+
+{table}
+One call of the hook, in a loop of nothing else, takes {hook_us:.1f} µs. To send a record takes a
+step, with the one after it, {record_us:.0f} µs more of the processor ({record_model}).
+"""
+QUIET = "Others used {others:.2f} cores meanwhile."
+BUSY = (
+    "**The machine was busy: others used {others:.2f} cores meanwhile. What is not shown here may"
+    " be in quiet.**"
+)
+
+Took = Sequence[float]
+"""Seconds of a turn: by the wall clock, and of the processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A model of two square layers: how wide, how many rows a step, how many steps a turn."""
+
+    width: int
+    batch: int
+    steps: int
+
+    def __str__(self) -> str:
+        return f"{self.width} wide, {self.batch} rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Three turns next to each other: one with the probe, two without it."""
+
+    probed: Took
+    without: Took
+    again: Took
+
+    def change(self, clock: int) -> float:
+        """How many times as long the turn with the probe took as its two without."""
+        return 2 * self.probed[clock] / (self.without[clock] + self.again[clock])
+
+    def control(self, clock: int) -> float:
+        """How many times as long the second turn without the probe took as the first."""
+        return self.again[clock] / self.without[clock]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What it takes a step, with the one after it, to send a record: of the processor."""
+
+    size: Size
+    processor_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that one run of the benchmark found.
+
+    Attributes:
+        turns: of each size.
+        record: what it takes to send one.
+        hook_s: what one call of the hook takes.
+        others: how many cores were used by something else meanwhile.
+    """
+
+    turns: Sequence[tuple[Size, Sequence[Turns]]]
+    record: Record
+    hook_s: float
+    others: float
+
+
+def section(when_and_where: str, measured: Measured) -> str:
+    """The text between the marks."""
+    others = measured.others
+    return TEXT.format(
+        when_and_where=when_and_where,
+        quiet=(BUSY if others > QUIET_CORES else QUIET).format(others=others),
+        num_turns=min(len(turns) for _, turns in measured.turns),
+        table=table(HEADINGS, [row(size, turns) for size, turns in measured.turns]),
+        hook_us=1e6 * measured.hook_s,
+        record_us=1e6 * measured.record.processor_s,
+        record_model=measured.record.size,
+    )
+
+
+def row(size: Size, turns: Sequence[Turns]) -> tuple[str, ...]:
+    """One line of the table."""
+    step_ms = 1000 * median(each.without[0] for each in turns) / size.steps
+    wall = median_interval([each.change(0) for each in turns])
+    processor = median_interval([each.change(1) for each in turns])
+    control = median_interval([each.control(0) for each in turns])
+    told = (percent(wall), verdict(wall), percent(processor), percent(control))
+    return str(size), f"{step_ms:.2f}", *told
+
+
+def verdict(change: Interval) -> str:
+    """Whether the bound is kept, as far as this tells."""
+    if _percent(change.high) < BOUND_PERCENT:
+        return "yes"
+    return "**no**" if _percent(change.low) >= BOUND_PERCENT else "not shown"
+
+
+def percent(change: Interval) -> str:
+    """A quotient as a change, with what is known of it."""
+    middle, low, high = map(_percent, (change.median, change.low, change.high))
+    return f"{middle:+.2f} % ({low:+.2f} to {high:+.2f})"
+
+
+def _percent(quotient: float) -> float:
+    return 100 * (quotient - 1)
+
+
+def replaced(page: str, text: str) -> str:
+    """The page with another section between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return before + BEGIN + text + END + after
