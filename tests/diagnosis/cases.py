@@ -90,6 +90,13 @@ CASES = (
     Case("port_taken", "another program of node 0 listens on MASTER_PORT", ("port-taken",), (0,)),
     Case("rank_missing", "node 1 waits for something else and never joins", ("never-init",)),
     Case("rank_twice", "node 1 takes itself for rank 0", ("rank-taken",)),
+    Case(
+        "spawns_ranks",
+        "every node spawns both ranks by itself, on localhost",
+        ("starts-ranks",),
+        EITHER,
+        joined_s=110,
+    ),
     Case("world_too_large", "node 0 sets WORLD_SIZE to 3 of 2", ("world-size",), (0,)),
     Case("world_too_small", "node 0 sets WORLD_SIZE to 1 of 2", ("world-size",), (0,)),
     Case("exits_before_init", "node 1 exits with 0 before it joins", ("left-before-join",)),
