@@ -41,6 +41,7 @@ SHARDING_RANKS = {
     "nodes": 4,
     "command": ["python", "/scripts/sharding.py", "-e", "row-wise-even"],
     "env": {"OMP_NUM_THREADS": "1", "PYTHONPATH": "/scripts/packages"},
+    "resources": {"cpus": 1.0, "memory": "1GiB"},
 }
 DRAWS_WITH = "tabulate==0.10.0"
 """What the example draws its tables with."""
@@ -51,12 +52,10 @@ of this repository leave before that; those of others do not."""
 
 
 def _apply(desk: Desk, ranks: dict[str, Any], checks: list[str]) -> dict[str, Any]:
-    """Apply the playbook on the desk with other ranks, of its checks those that are named."""
+    """Apply the playbook on the desk with other ranks, with time for these of its checks."""
     playbook = yaml.safe_load((desk.folder / "playbook.yaml").read_text())
     playbook["ranks"] |= ranks
-    playbook["health_checks"] = [
-        each for each in playbook["health_checks"] if set(each) <= set(checks)
-    ]
+    playbook["health_checks"] = [{check: {"within": "5m"}} for check in checks]
     (desk.folder / "playbook.yaml").write_text(yaml.safe_dump(playbook))
     document = _applied(desk)
     return _applied(desk) if (document["diagnosis"] or {}).get("cause") == ABORTED else document
