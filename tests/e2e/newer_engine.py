@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 FIRST_WITH_CDI = 25
+MIRROR = "http://deb.debian.org/debian"
 RELEASE = "trixie"  # Docker 26.1.5
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 DEADLINE_S = 300.0
@@ -26,9 +27,7 @@ def dockerd_with_cdi() -> str:
     own = shutil.which("dockerd")
     if own and _major(own) >= FIRST_WITH_CDI:
         return own
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "orchestrate-tests"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = cache_folder()
     program = folder / f"dockerd-{RELEASE}"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -36,6 +35,14 @@ def dockerd_with_cdi() -> str:
             _fetch(program)
     assert _major(str(program)) >= FIRST_WITH_CDI
     return str(program)
+
+
+def cache_folder() -> Path:
+    """Where tests keep what they have fetched."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = home / "orchestrate-tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _major(program: str) -> int:
@@ -51,7 +58,7 @@ def _fetch(program: Path) -> None:
         for part in ("lists/partial", "cache/archives/partial"):
             (folder / part).mkdir(parents=True)
         sources = folder / "sources.list"
-        source = f"deb [signed-by={KEYS}] http://deb.debian.org/debian {RELEASE} main\n"
+        source = f"deb [signed-by={KEYS}] {MIRROR} {RELEASE} main\n"
         sources.write_text(source)
         apt = [
             "apt-get",

@@ -7,13 +7,10 @@ example of sharding is in no wheel: it is taken out of the source that Debian ke
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
-import tarfile
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import Desk
+from tests.e2e.pytorch_source import pytorch_file
 from tests.e2e.test_playbooks import put
 
 pytestmark = [pytest.mark.docker, pytest.mark.torch]
@@ -34,7 +32,6 @@ SCRIPTS: dict[str, dict[str, Any]] = {
     "Accelerate's own, by torchrun": {"command": SYNC, "nproc_per_node": 2},
 }
 
-PYTORCH_SOURCE = "http://deb.debian.org/debian/pool/main/p/pytorch/pytorch_2.6.0+dfsg.orig.tar.xz"
 SHARDING = "torch/distributed/tensor/examples/torchrec_sharding_example.py"
 SHARDING_SHA256 = "3472fd393c01ca8c6834638dbc87d8842e8a0f99b0676abdaaff9f0ef00b77cd"
 SHARDING_RANKS = {
@@ -92,22 +89,9 @@ def test_an_example_of_pytorchs_own_is_proven_to_have_joined(
     """It meets in `init_device_mesh` and calls no init_process_group; it has no optimizer."""
     desk, checks = make_desk("docker"), ["joined", "completed"]
     put(desk, repository, "bring-your-own-script")
-    script = _from_pytorch(SHARDING)
-    assert hashlib.sha256(script).hexdigest() == SHARDING_SHA256
+    script = pytorch_file(SHARDING, SHARDING_SHA256)
     (desk.folder / "scripts/sharding.py").write_bytes(script)
     packages = desk.folder / "scripts/packages"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     subprocess.run([*install, packages, DRAWS_WITH], check=True, timeout=300)
     _assert_joined(_apply(desk, SHARDING_RANKS, checks), 4, checks)
-
-
-def _from_pytorch(path: str) -> bytes:
-    """A file of PyTorch's source; no more of the archive is fetched than it takes to find it."""
-    with (
-        urllib.request.urlopen(PYTORCH_SOURCE, timeout=120) as answer,
-        tarfile.open(fileobj=answer, mode="r|xz") as archive,
-    ):
-        member = next(each for each in archive if each.name.partition("/")[2] == path)
-        file = archive.extractfile(member)
-        assert file is not None
-        return file.read()
