@@ -1,4 +1,4 @@
-"""Turns with the probe and without in, a section of docs/probe.md out. Pure."""
+"""Rounds with the probe and without in, a section of docs/probe.md out. Pure."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ HEADINGS = (
 TEXT = """\
 Written by `python -m benchmarks.probe` on {when_and_where}. {quiet}
 
-One process trains, in turns of a third of a second: {num_turns} with the probe, and twice as many
-without, where its hook, thread and timer are put aside. A round is three turns, in each order
-equally often. A change is the median over the rounds, of the turn with the probe against the mean
-of the two without; in brackets where that median lies with a confidence of 95 %, by the order of
-the values alone. That a step changes by less than 1 % is shown where all of that is below 1 %.
-Processor time is that of all threads, the probe's included. The control is one turn without the
-probe against the other: this machine against itself.
+One process trains, in {num_rounds} rounds of four turns of a third of a second: two with the probe,
+and two without, where its hook, thread and timer are put aside. A change is the median over the
+rounds, of two turns against two; in brackets where that median lies with a confidence of 95 %, by
+the order of the values alone. That a step changes by less than 1 % is shown where all of that is
+below 1 %. Processor time is that of all threads, the probe's included. The control is one turn
+without the probe against the other one: this machine against itself.
 
 {table}
 One call of the hook, in a loop of nothing else, takes {hook_us:.1f} µs. To send a record takes a
@@ -60,20 +59,23 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
-    """Three turns next to each other: one with the probe, two without it."""
+class Round:
+    """Four turns next to each other: two with the probe, two without it.
 
-    probed: Took
-    without: Took
-    again: Took
+    As many of each: without any effect either is the longer one as often as the other.
+    """
+
+    probed: Sequence[Took]
+    without: Sequence[Took]
 
     def change(self, clock: int) -> float:
-        """How many times as long the turn with the probe took as its two without."""
-        return 2 * self.probed[clock] / (self.without[clock] + self.again[clock])
+        """How many times as long it took with the probe as without."""
+        return sum(each[clock] for each in self.probed) / sum(each[clock] for each in self.without)
 
     def control(self, clock: int) -> float:
         """How many times as long the second turn without the probe took as the first."""
-        return self.again[clock] / self.without[clock]
+        first, second = self.without
+        return second[clock] / first[clock]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,13 @@ class Measured:
     """All that one run of the benchmark found.
 
     Attributes:
-        turns: of each size.
+        rounds: of each size.
         record: what it takes to send one.
         hook_s: what one call of the hook takes.
         others: how many cores were used by something else meanwhile.
     """
 
-    turns: Sequence[tuple[Size, Sequence[Turns]]]
+    rounds: Sequence[tuple[Size, Sequence[Round]]]
     record: Record
     hook_s: float
     others: float
@@ -107,22 +109,22 @@ def section(when_and_where: str, measured: Measured) -> str:
     return TEXT.format(
         when_and_where=when_and_where,
         quiet=(BUSY if others > QUIET_CORES else QUIET).format(others=others),
-        num_turns=min(len(turns) for _, turns in measured.turns),
-        table=table(HEADINGS, [row(size, turns) for size, turns in measured.turns]),
+        num_rounds=min(len(rounds) for _, rounds in measured.rounds),
+        table=table(HEADINGS, [row(size, rounds) for size, rounds in measured.rounds]),
         hook_us=1e6 * measured.hook_s,
         record_us=1e6 * measured.record.processor_s,
         record_model=measured.record.size,
     )
 
 
-def row(size: Size, turns: Sequence[Turns]) -> tuple[str, ...]:
+def row(size: Size, rounds: Sequence[Round]) -> tuple[str, ...]:
     """One line of the table."""
-    step_ms = 1000 * median(each.without[0] for each in turns) / size.steps
-    wall = median_interval([each.change(0) for each in turns])
-    processor = median_interval([each.change(1) for each in turns])
-    control = median_interval([each.control(0) for each in turns])
+    turns_s = [wall_s for each in rounds for wall_s, _ in each.without]
+    wall = median_interval([each.change(0) for each in rounds])
+    processor = median_interval([each.change(1) for each in rounds])
+    control = median_interval([each.control(0) for each in rounds])
     told = (percent(wall), verdict(wall), percent(processor), percent(control))
-    return str(size), f"{step_ms:.2f}", *told
+    return str(size), f"{1000 * median(turns_s) / size.steps:.2f}", *told
 
 
 def verdict(change: Interval) -> str:

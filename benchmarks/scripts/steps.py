@@ -1,8 +1,8 @@
 """Trains a small model with the probe around it, which it can put aside for some steps.
 
-Each line of standard input says `probed N`, `without N` or `again N`, which is without as well;
-the answer is how long N steps took. To `telling N` it is what a step that sends a record takes,
-with the one after it, more than two others.
+Each line of standard input says `probed N` or `without N`; the answer is how long N steps took.
+To `telling N` it is what a step that sends a record takes, with the one after it, more than two
+others.
 """
 
 import sys
@@ -67,5 +67,5 @@ def tell(num_steps: int) -> str:
 
 for line in sys.stdin:
     mode, num_steps = line.split()
-    (put_aside if mode in ("without", "again") else put_back)()
+    (put_aside if mode == "without" else put_back)()
     print((tell if mode == "telling" else take_turn)(int(num_steps)), flush=True)

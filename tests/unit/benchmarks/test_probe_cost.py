@@ -1,4 +1,4 @@
-"""Turns with the probe and without become a row, and a row a verdict."""
+"""Rounds with the probe and without become a row, and a row a verdict."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import pytest
 
 from benchmarks.interval import Interval
 from benchmarks.meanwhile import busy_s
-from benchmarks.probe_cost import Measured, Record, Size, Turns, replaced, row, section, verdict
+from benchmarks.probe_cost import Measured, Record, Round, Size, replaced, row, section, verdict
 
 SIZE = Size(256, 64, 400)
-# The turn with the probe, its two without; by the wall clock and of the processor.
-TURNS = [Turns((0.404 + 0.0004 * number, 0.303), (0.4, 0.2), (0.4, 0.4)) for number in range(-3, 4)]
+# By the wall clock and of the processor: two turns with the probe, and two without.
+ROUNDS = [
+    Round(
+        probed=((0.404 + 0.0004 * number, 0.303), (0.404 + 0.0004 * number, 0.303)),
+        without=((0.4, 0.2), (0.4, 0.4)),
+    )
+    for number in range(-3, 4)
+]
 CELLS = (
     "256 wide, 64 rows",
     "1.00",
@@ -21,8 +27,8 @@ CELLS = (
 )
 
 
-def test_a_turn_is_compared_with_the_mean_of_the_two_without() -> None:
-    assert row(SIZE, TURNS) == CELLS
+def test_two_turns_with_the_probe_are_compared_with_two_without() -> None:
+    assert row(SIZE, ROUNDS) == CELLS
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ def test_a_bound_is_shown_where_the_whole_interval_keeps_it(
     ],
 )
 def test_the_section_says_whose_the_machine_was(others: float, said: str) -> None:
-    measured = Measured([(SIZE, TURNS)], Record(SIZE, 0.000321), 1.2e-7, others)
+    measured = Measured([(SIZE, ROUNDS)], Record(SIZE, 0.000321), 1.2e-7, others)
     text = section("2026-11-26 (2 cores)", measured)
     assert text.startswith(
         f"Written by `python -m benchmarks.probe` on 2026-11-26 (2 cores). {said}"
