@@ -4,8 +4,9 @@
 
 One process trains, with the probe in it, which it puts aside for every other turn of some
 steps. Two processes would not do: the same program differs by several percent from one start
-to the next. Turns are compared with those next to them, so that what else the machine does
-falls on all. The section of the page between two marks is replaced. Takes five minutes.
+to the next. Turns are short, and many make a round, so that what else the machine does falls
+on both; in a round, the probe does what it does in so much of a long run. The section of
+the page between two marks is replaced. Takes five minutes.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 
 from benchmarks.machine import cpu_model
 from benchmarks.meanwhile import Meanwhile
-from benchmarks.probe_cost import Measured, Record, Round, Size, replaced, section
+from benchmarks.probe_cost import Measured, Record, Round, Size, Turn, replaced, section
 from orchestrator import identity
+from orchestrator.probe.site.orchestrate_probe.cadence import MOST_S
 from orchestrator.probe.site.orchestrate_probe.channel import Channel
 from orchestrator.probe.site.orchestrate_probe.reporting import Reporter
 from orchestrator.probe.site.orchestrate_probe.steps import Steps
@@ -33,14 +35,10 @@ from orchestrator.probe.site.orchestrate_probe.steps import Steps
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "orchestrator" / "probe" / "site"
 SCRIPT = ROOT / "benchmarks" / "scripts" / "steps.py"
-WARM_UP_STEPS = 20
 NUM_CALLS = 100_000
-TELLING_STEPS = 15_000
+SIZES = (Size(256, 64), Size(512, 128), Size(1024, 256))
 
-# Turns of a third of a second. Each one with the probe begins with a record and with a start
-# of its thread and timer: it has more of them than a third of a second of a long run.
-SIZES = (Size(256, 64, 400), Size(512, 128, 60), Size(1024, 256, 8))
-# What grows over a round falls on both.
+# What grows over four turns falls on both.
 ORDERS = (("probed", "without", "without", "probed"), ("without", "probed", "probed", "without"))
 
 
@@ -48,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "probe.md")
-    parser.add_argument("--rounds", type=int, default=72, help="of four turns, for each size")
+    parser.add_argument("--rounds", type=int, default=72, help="for each size")
     options = parser.parse_args(argv)
     meanwhile = Meanwhile()
     rounds = [(size, measure(size, options.rounds)) for size in SIZES]
@@ -59,30 +57,32 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def measure(size: Size, num_rounds: int) -> list[Round]:
-    """Let it take turns, in either order as often as in the other."""
+    """Let it take turns."""
     with training(size) as process:
-        ask(process, "probed", WARM_UP_STEPS)
-        return [take_round(process, size, order) for order in islice(cycle(ORDERS), num_rounds)]
+        return [take_round(process) for _ in range(num_rounds)]
 
 
-def take_round(process: subprocess.Popen[str], size: Size, order: Sequence[str]) -> Round:
-    """Have the turns of one round made."""
-    took: dict[str, list[list[float]]] = {"probed": [], "without": []}
-    for mode in order:
-        took[mode].append(ask(process, mode, size.steps))
+def take_round(process: subprocess.Popen[str]) -> Round:
+    """Have turns taken until those with the probe are as long as a record is from the next."""
+    took: dict[str, list[Turn]] = {"probed": [], "without": []}
+    fours = cycle(ORDERS)
+    while sum(turn.wall_s for turn in took["probed"]) < MOST_S:
+        for mode in next(fours):
+            # One of them has the record, and a look of the thread.
+            asked = mode if mode == "without" or took["probed"] else "telling"
+            took[mode].append(Turn(*ask(process, asked)))
     return Round(**took)
 
 
 def record_cost(size: Size) -> Record:
     """What a record costs the steps around it."""
     with training(size) as process:
-        ask(process, "probed", WARM_UP_STEPS)
-        return Record(size, *ask(process, "telling", TELLING_STEPS))
+        return Record(size, *ask(process, "record"))
 
 
 @contextmanager
 def training(size: Size) -> Iterator[subprocess.Popen[str]]:
-    """Start the training program; it waits to be told how many steps to do."""
+    """Start the training program; it waits to be told what to do."""
     reading, writing = os.pipe()
     reader = threading.Thread(target=_drain, args=(reading,))
     reader.start()
@@ -112,11 +112,11 @@ def _drain(pipe: int) -> None:
     os.close(pipe)
 
 
-def ask(process: subprocess.Popen[str], mode: str, steps: int) -> list[float]:
-    """Have so many steps done; returns what it has to say of them."""
+def ask(process: subprocess.Popen[str], mode: str) -> list[float]:
+    """Have it train for a while; returns what it has to say of that."""
     if process.stdin is None or process.stdout is None:
         raise ValueError("the process has no pipes")
-    process.stdin.write(f"{mode} {steps}\n")
+    process.stdin.write(f"{mode}\n")
     process.stdin.flush()
     return [float(each) for each in process.stdout.readline().split()]
 

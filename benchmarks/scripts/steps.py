@@ -1,8 +1,9 @@
-"""Trains a small model with the probe around it, which it can put aside for some steps.
+"""Trains a small model with the probe around it, which it can put aside for a turn.
 
-Each line of standard input says `probed N` or `without N`; the answer is how long N steps took.
-To `telling N` it is what a step that sends a record takes, with the one after it, more than two
-others.
+Each line of standard input asks for one thing. `without`, `probed`, `telling`: a turn of some
+steps, without the probe, with it, with it and one record and one look of its thread. The
+answer is how many steps that were, and how many seconds they took by the wall clock and of
+the processor. `record`: what a step that sends one takes more, with the one after it.
 """
 
 import sys
@@ -14,6 +15,10 @@ from orchestrate_probe import reporting  # type: ignore[import-not-found]
 from torch import nn
 from torch.optim import optimizer as optimizers
 
+WARM_UP_STEPS = 20
+TURN_S = 0.0625
+RECORD_STEPS = 15_000
+
 torch.set_num_threads(1)
 torch.manual_seed(1)
 width, batch = int(sys.argv[1]), int(sys.argv[2])
@@ -23,6 +28,7 @@ inputs = torch.randn(batch, width)
 reporter = reporting._reporter
 watch = reporter.watch.__self__
 hooks = dict(optimizers._global_optimizer_post_hooks)
+(steps,) = (each.__self__ for each in hooks.values())  # type: ignore[attr-defined]
 
 
 def put_aside() -> None:
@@ -31,9 +37,10 @@ def put_aside() -> None:
     watch._stop()
 
 
-def put_back() -> None:
-    """As it was."""
+def put_back(due_s: float) -> None:
+    """As it was, but for when steps are told next."""
     optimizers._global_optimizer_post_hooks.update(hooks)
+    steps._due_s = due_s
     watch._start()
 
 
@@ -44,18 +51,32 @@ def step() -> None:
     optimizer.step()
 
 
-def take_turn(num_steps: int) -> str:
-    """Seconds by the wall clock, and of the processor: what the probe's thread does is in it."""
+def take_turn(mode: str) -> str:
+    """Steps, and seconds by the wall clock and of the processor, of all threads of the process.
+
+    The step before them is not counted: it finds nothing of its own in the caches.
+    """
+    if mode == "probed":
+        put_back(float("inf"))
+    else:
+        put_aside()
+    step()
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    for _ in range(num_steps):
+    if mode == "telling":
+        put_back(0.0)
+    num_steps = 0
+    while time.perf_counter() < began_s + TURN_S:
         step()
-    return f"{time.perf_counter() - began_s} {time.process_time() - began_cpu_s}"
+        num_steps += 1
+    took_s, took_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    return f"{num_steps} {took_s} {took_cpu_s}"
 
 
-def tell(num_steps: int) -> str:
+def weigh_records() -> str:
     """Seconds of the processor that a record takes from the thread that trains."""
+    put_back(0.0)
     times_s, told = [], []
-    for number in range(num_steps):
+    for number in range(RECORD_STEPS):
         known, began_s = reporter.num_steps, time.thread_time()
         step()
         times_s.append(time.thread_time() - began_s)
@@ -65,7 +86,8 @@ def tell(num_steps: int) -> str:
     return str(median(times_s[at] + times_s[at + 1] - 2 * usual_s for at in told[1:-1]))
 
 
+for _ in range(WARM_UP_STEPS):
+    step()
 for line in sys.stdin:
-    mode, num_steps = line.split()
-    (put_aside if mode == "without" else put_back)()
-    print((tell if mode == "telling" else take_turn)(int(num_steps)), flush=True)
+    asked = line.strip()
+    print(weigh_records() if asked == "record" else take_turn(asked), flush=True)
