@@ -216,8 +216,8 @@ def kept_reference(request: Request) -> Mapping[int, float] | None:
 def refuse_a_namesake(reference: Request) -> None:
     """Raise NameTaken where a user's own project is called as the reference run must be."""
     name = reference.loaded.playbook.name
-    for summary in reference.engine.projects():
-        if summary.name == name and summary.is_mine and not is_reference(summary.playbook):
+    for summary in reference.engine.projects(name):
+        if summary.is_mine and not is_reference(summary.playbook):
             raise NameTaken(
                 f"the run in a single process must be project {name}, which is another playbook's",
                 fix=f"`orchestrate destroy {name}`, or rename one of the two",

@@ -57,18 +57,17 @@ def candidates(engines: Sequence[Engine], target: str | None) -> tuple[Placed, .
     """
     if target is not None and not is_path(target):
         named = tuple(Placed(engine, ProjectSummary(target)) for engine in engines)
-        return named + _references_of(find_projects(engines), target)
+        return named + _references_of(engines, target)
     return select(find_projects(engines), target)
 
 
-def _references_of(found: Sequence[Placed], project: str) -> tuple[Placed, ...]:
+def _references_of(engines: Sequence[Engine], project: str) -> tuple[Placed, ...]:
     """The runs in a single process that were made for a project; they go with it."""
     return tuple(
-        placed
-        for placed in found
-        if placed.summary.name == reference_name(project)
-        and is_reference(placed.summary.playbook)
-        and placed.summary.is_mine
+        Placed(engine, summary)
+        for engine in engines
+        for summary in engine.projects(reference_name(project))
+        if is_reference(summary.playbook) and summary.is_mine
     )
 
 
@@ -116,7 +115,7 @@ def left_in_place(engine: Engine, project: str) -> str:
     Never raises for an engine that is gone.
     """
     try:
-        references = _references_of(find_projects([engine]), project)
+        references = _references_of([engine], project)
         names = (project, *(placed.summary.name for placed in references))
         found = [engine.observe(Query(name)) for name in names]
     except OrchestrateError as exc:

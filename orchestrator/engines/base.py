@@ -69,8 +69,11 @@ class Engine(Protocol):
     def observe_nodes(self, project: str) -> tuple[ObservedNode, ...]:
         """The project's nodes alone, in rank order: the cheap call for a loop."""
 
-    def projects(self) -> tuple[ProjectSummary, ...]:
-        """Every project on this engine, by name, found by labels alone."""
+    def projects(self, name: str | None = None) -> tuple[ProjectSummary, ...]:
+        """Every project on this engine, by name, found by labels alone; or those of one name.
+
+        Two of one name are of two owners. Asking for one does not grow with what else there is.
+        """
 
     def build_image(self, image: ImageSpec, on_line: OnLine) -> None:
         """Build `image.tag` from `image.recipe`. Raises ImageUnavailable."""

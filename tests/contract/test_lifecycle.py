@@ -152,14 +152,16 @@ def test_a_killed_node_replaces_the_gang(stand: Stand) -> None:
 def test_destroy_leaves_nothing(stand: Stand) -> None:
     desired = stand.gang(stand.project(), FOREVER, "exit 3")
     nodes = stand.apply(desired)
-    assert [each for each in stand.engine.projects() if each.name == desired.project] == [
-        ProjectSummary(desired.project, "x.yaml", tuple(node.name for node in desired.nodes))
-    ]
+    summary = ProjectSummary(desired.project, "x.yaml", tuple(node.name for node in desired.nodes))
+    assert [each for each in stand.engine.projects() if each.name == desired.project] == [summary]
+    assert stand.engine.projects(desired.project) == (summary,)
+    assert stand.engine.projects(f"{desired.project}-x") == ()
 
     stand.destroy(desired.project)
 
     assert stand.engine.observe(Query(desired.project)) == ObservedState(desired.project)
     assert desired.project not in [each.name for each in stand.engine.projects()]
+    assert stand.engine.projects(desired.project) == ()
     stand.engine.stop_nodes(nodes, grace_s=1.0)
     stand.engine.remove_nodes(nodes)
     stand.destroy(desired.project)

@@ -182,11 +182,12 @@ class FakeEngine:
     def cdi_devices(self) -> frozenset[str]:
         return self.devices
 
-    def projects(self) -> tuple[ProjectSummary, ...]:
+    def projects(self, name: str | None = None) -> tuple[ProjectSummary, ...]:
         self._fail("projects")
         names = {self.owner(node).project for node in self.world.nodes.values()}
         names |= {net.project for net in self.world.networks.values() if net.project}
-        return (*(self._summary(name) for name in sorted(names)), *self.rivals)
+        found = (*(self._summary(each) for each in sorted(names)), *self.rivals)
+        return tuple(each for each in found if name in {None, each.name})
 
     def _summary(self, project: str) -> ProjectSummary:
         nodes = self.observe_nodes(project)

@@ -144,12 +144,12 @@ class DockerEngine:
     def _nodes(self, containers: Iterable[Json], project: str) -> tuple[ObservedNode, ...]:
         return tuple(map(self._private.with_values, self._ownership.nodes(containers, project)))
 
-    def projects(self) -> tuple[ProjectSummary, ...]:
+    def projects(self, name: str | None = None) -> tuple[ProjectSummary, ...]:
         """See `Engine.projects`."""
+        label = LABEL_PROJECT if name is None else f"{LABEL_PROJECT}={name}"
         with _understood("looking for projects"):
             return self._ownership.summaries(
-                self._reader.containers([("label", LABEL_PROJECT)]),
-                self._reader.networks(LABEL_PROJECT),
+                self._reader.containers([("label", label)]), self._reader.networks(label)
             )
 
     def _observe_image(self, tag: str | None) -> ObservedImage | None:

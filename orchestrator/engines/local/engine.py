@@ -87,10 +87,11 @@ class LocalEngine:
         with typed_errors(f"looking at project {project}"):
             return observe.observe_nodes(node_folders(self._root, project))
 
-    def projects(self) -> tuple[ProjectSummary, ...]:
+    def projects(self, name: str | None = None) -> tuple[ProjectSummary, ...]:
         """See `Engine.projects`. Other users' are left out."""
         with typed_errors("listing projects"):
-            found = (self._summary(name) for name in project_names(self._root))
+            names = [each for each in project_names(self._root) if name in {None, each}]
+            found = map(self._summary, names)
             return tuple(summary for summary in found if summary.node_names)
 
     def _summary(self, project: str) -> ProjectSummary:
