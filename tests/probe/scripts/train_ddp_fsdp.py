@@ -1,4 +1,4 @@
-"""Trains a model under DDP, then another under FSDP2; prints each loss to the last bit."""
+"""Trains a model under DDP, others under FSDP2 and FSDP1; prints each loss to the last bit."""
 
 import atexit
 import os
@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 
 
 def main() -> None:
@@ -21,6 +21,11 @@ def main() -> None:
     sharded = model()
     fully_shard(sharded, mesh=init_device_mesh("cpu", (2,)))
     train("fsdp", sharded, torch.optim.AdamW(sharded.parameters(), lr=0.01), rank)
+    for use_orig_params in (False, True):
+        older = FullyShardedDataParallel(
+            model(), device_id=torch.device("cpu"), use_orig_params=use_orig_params
+        )
+        train("fsdp1", older, torch.optim.SGD(older.parameters(), lr=0.1), rank)
     dist.destroy_process_group()
     print("random", torch.rand(1).item().hex(), end="")  # a line without an end
 

@@ -45,10 +45,19 @@ def checksum(optimizer: Any) -> tuple[str, int]:
 def _whole_parameters(torch: Any, optimizer: Any) -> Iterator[Any]:
     for group in optimizer.param_groups:
         for each in group["params"]:
-            is_shard = hasattr(each, "_local_tensor") or getattr(each, "_is_flat_param", False)
             plain = each.layout == torch.strided and not each.is_quantized and not each.is_meta
-            if plain and not is_shard and each.numel():
+            if plain and not _is_shard(each) and each.numel():
                 yield each.detach()
+
+
+def _is_shard(parameter: Any) -> bool:
+    """True for a DTensor, and for what FSDP1 leaves a rank with.
+
+    That is one flat parameter or, with `use_orig_params`, pieces of it in the model's own names.
+    """
+    flat = getattr(parameter, "_is_flat_param", False)
+    flattened = getattr(parameter, "_fsdp_flattened", False)
+    return flat or flattened or hasattr(parameter, "_local_tensor")
 
 
 def _sums(torch: Any, tensor: Any, stride: int) -> Iterator[Any]:
