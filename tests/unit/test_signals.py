@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-import time
+import signal, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs these tests under nohup has it ignored
 from orchestrator.commands.signals import take_signals
 from orchestrator.errors import Interrupted
 take_signals()
