@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from orchestrator.engines.docker.health import health_command, node_health
+from orchestrator.engines.docker.reading import typed
 from orchestrator.identity import ENV_PROBE_CHANNEL, without_probe, without_run
 from orchestrator.images.labels import LABEL_INPUTS
 from orchestrator.state.labels import (
@@ -48,7 +47,6 @@ from orchestrator.state.spec import (
 )
 
 Json = Mapping[str, Any]
-T = TypeVar("T", bound=msgspec.Struct)
 
 PROBE_CHANNEL = "/proc/1/fd/1"
 """Where the probe writes: the log of the container, whatever has become of a script's stdout."""
@@ -126,14 +124,6 @@ def sidecar_from_inspect(inspected: Json) -> ObservedSidecar:
     before = (each.partition("=") for each in _names(labels, LABEL_COMPUTE_MODE_BEFORE))
     restores = tuple((uuid, mode) for uuid, _, mode in before if mode)
     return typed(ObservedSidecar(**_found(inspected, labels), spec=spec, restores=restores))
-
-
-def typed(value: T) -> T:
-    """The same, once each field is known to be of its type; raises ValueError if one is not.
-
-    What is not Docker but speaks its API may leave out, or write otherwise, what Docker never does.
-    """
-    return msgspec.convert(msgspec.to_builtins(value), type(value))
 
 
 def _found(inspected: Json, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from orchestrator.engines.docker.inspection import (
     network_labels,
     node_from_inspect,
     sidecar_from_inspect,
-    typed,
 )
+from orchestrator.engines.docker.reading import typed
 from orchestrator.state.labels import LABEL_OWNER, LABEL_PLAYBOOK, LABEL_PROJECT
 from orchestrator.state.observed import (
     ForeignObject,

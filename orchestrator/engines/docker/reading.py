@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Event
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
+
+import msgspec
 
 from orchestrator.engines.base import OnLog, Query
 from orchestrator.state.labels import LABEL_PROJECT
@@ -17,6 +19,8 @@ from orchestrator.state.observed import ObservedContainer, ObservedNode
 
 Json = dict[str, Any]
 """One object as `docker inspect` shows it; the engine's API gives the same."""
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 Filter = tuple[str, str]
 """One of `docker ps --filter`, as name and value."""
@@ -79,3 +83,11 @@ class ReadsStats(Protocol):
 
     def stats(self, ids: Sequence[str]) -> list[Json | None]:
         """What the engine counts of each container; None of one that is gone."""
+
+
+def typed(value: T) -> T:
+    """The same, once each field is known to be of its type; raises ValueError if one is not.
+
+    What is not Docker but speaks its API may leave out, or write otherwise, what Docker never does.
+    """
+    return msgspec.convert(msgspec.to_builtins(value), type(value))

@@ -428,6 +428,9 @@ def test_nodes_whose_script_spawns_ranks_as_for_a_single_machine() -> None:
         "rendezvous_started of rank 1, which is not this node's",
         "rendezvous_started of rank 0, which is not this node's",
     ]
+    assert found.consequences == (
+        "rank 1 looks for rank 0 at 127.0.0.1, which is its own node, 2.0 s later",
+    )
 
 
 def test_a_single_node_whose_script_spawns_ranks_although_it_is_one() -> None:
